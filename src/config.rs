@@ -1,0 +1,155 @@
+//! UCI text in, a [`Config`] out in which wrong states cannot be written down, or every
+//! [`Problem`] of the text at once. Never opens a socket and never looks a name up.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use log::LevelFilter;
+
+/// The configuration that the packages ship, embedded for machines without one.
+pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config");
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Whether the service may run at all.
+    pub enabled: bool,
+    /// Threads that carry connections.
+    pub workers: Auto<NonZeroU32>,
+    /// How much of everything at once.
+    pub limits: Limits,
+    /// How long anything may take.
+    pub timeouts: Timeouts,
+    /// Whether the init script opens the public ports. The daemon does nothing with it.
+    pub firewall: bool,
+    /// The firewall zone that clients come from. The daemon does nothing with it.
+    pub src_zone: String,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// The name or IPv4 address that people enter.
+    pub host: Option<String>,
+    /// Which certificate TLS listeners show.
+    pub certificate: Certificate,
+    /// Who may send a PROXY header.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The enabled listeners, at least one, in the order of the file. No two clash.
+    pub listeners: Vec<Listener>,
+    /// Every upstream of the file, in its order.
+    pub upstreams: Vec<Arc<Upstream>>,
+}
+
+/// A value that may be left to the daemon.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auto<T> {
+    /// The daemon finds the value.
+    Auto,
+    /// The operator's value.
+    Fixed(T),
+}
+
+/// Caps on connections. `None` is off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Connections at once.
+    pub max_connections: Auto<NonZeroU32>,
+    /// Connections at once from one client.
+    pub max_connections_per_client: Option<NonZeroU32>,
+    /// New connections a second from one client.
+    pub max_rate_per_client: Option<NonZeroU32>,
+    /// Handshakes in progress at once.
+    pub max_handshakes: Option<NonZeroU32>,
+}
+
+/// How long each stage may take; whole seconds, none of them zero but `drain`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// Finding a working address of an upstream.
+    pub connect: Duration,
+    /// PROXY header and TLS handshake together.
+    pub handshake: Duration,
+    /// Silence of both sides.
+    pub idle: Duration,
+    /// Silence after one side has closed.
+    pub half_close: Duration,
+    /// What open connections get on stop.
+    pub drain: Duration,
+}
+
+/// Where the certificate of TLS listeners comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// The self-signed pair that the daemon makes and keeps.
+    Own,
+    /// The operator's PEM files.
+    Operator {
+        /// The chain, leaf first.
+        cert: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// One port of ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listener {
+    /// The section: `chat_tls`, or `@listener[2]` for an anonymous one.
+    pub name: String,
+    /// What people use.
+    pub port: NonZeroU16,
+    /// What the daemon binds.
+    pub bind_port: NonZeroU16,
+    /// The one local address to listen on; `None` is all of them, IPv6 and IPv4.
+    pub bind_address: Option<IpAddr>,
+    /// Where its connections go.
+    pub upstream: Arc<Upstream>,
+    /// Whether TLS ends here.
+    pub tls: bool,
+    /// Whether each connection must begin with a PROXY header.
+    pub accept_proxy: bool,
+}
+
+/// A WhatsApp host that a service leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Upstream {
+    /// The section, which is the name of the service.
+    pub name: String,
+    /// Where it is, best first; at least one.
+    pub addresses: Vec<HostPort>,
+    /// What is sent before the client's bytes.
+    pub proxy_header: ProxyHeader,
+    /// Lets names lead into private addresses. For tests.
+    pub allow_private: bool,
+}
+
+/// A host with its port, as `name:443`, `192.0.2.1:443` or `[2001:db8::1]:443`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostPort {
+    /// The host.
+    pub host: Host,
+    /// Its TCP port.
+    pub port: NonZeroU16,
+}
+
+/// A host by name or address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Host {
+    /// A DNS name.
+    Name(String),
+    /// A literal address.
+    Address(IpAddr),
+}
+
+/// The PROXY protocol header that an upstream gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyHeader {
+    /// None at all.
+    None,
+    /// The text form.
+    V1,
+    /// The binary form, without TLVs.
+    V2,
+}

@@ -1,0 +1,31 @@
+//! A WhatsApp proxy for home routers.
+//!
+//! A connection flows through the stages from left to right and never back:
+//!
+//! ```text
+//! config ─► listener ─► worker ─► session ─► admission      may it come in?
+//!                                         ─► proxy_header   who is it, where did it want to go?
+//!                                         ─► tls            terminate, where the listener says so
+//!                                         ─► upstream       dial WhatsApp
+//!                                         ─► relay          bytes, both ways
+//!                                         ─► stats          what happened
+//! ```
+//!
+//! Only [`session`] knows the order; the stages do not know one another. [`control`] and
+//! [`command`] look in from outside: a running daemon answers on a Unix socket, and every
+//! command but `run` and `check` asks it there.
+
+pub mod admission;
+pub mod command;
+pub mod config;
+pub mod control;
+pub mod listener;
+pub mod logger;
+pub mod paths;
+pub mod proxy_header;
+pub mod relay;
+pub mod session;
+pub mod stats;
+pub mod tls;
+pub mod upstream;
+pub mod worker;

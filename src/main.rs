@@ -1,0 +1,2 @@
+//! The command `waproxy`.
+fn main() {}

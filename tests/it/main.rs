@@ -1,0 +1,14 @@
+//! Black-box tests: a real daemon, real clients, stand-ins for WhatsApp's hosts on loopback.
+//!
+//! Run them with `tests/run`, which brings the tools that they need. Some need root.
+
+// In a test an `unwrap` is an assertion, and nothing outside can reach anything in here.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod support;
+
+mod admission;
+mod haproxy;
+mod proxy_header;
+mod relay;
+mod tls;

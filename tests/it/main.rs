@@ -9,6 +9,8 @@ mod support;
 
 mod admission;
 mod haproxy;
+mod media;
 mod proxy_header;
 mod relay;
+mod timeouts;
 mod tls;

@@ -8,9 +8,16 @@
 mod support;
 
 mod admission;
+mod dns;
 mod haproxy;
+mod instance;
 mod media;
 mod proxy_header;
+mod redirect;
 mod relay;
+mod reload;
+mod stop;
+mod storm;
 mod timeouts;
 mod tls;
+mod upstream;

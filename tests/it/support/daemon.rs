@@ -150,6 +150,12 @@ impl Daemon {
         self.process.signal(Signal::TERM);
     }
 
+    /// Ends it without a chance to tidy up.
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.wait();
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait(SOON)

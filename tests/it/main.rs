@@ -8,7 +8,11 @@
 mod support;
 
 mod admission;
+mod certificate;
+mod commands;
+mod descriptors;
 mod dns;
+mod garbage;
 mod haproxy;
 mod instance;
 mod media;
@@ -18,6 +22,7 @@ mod relay;
 mod reload;
 mod stop;
 mod storm;
+mod testssl;
 mod timeouts;
 mod tls;
 mod upstream;

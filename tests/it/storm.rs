@@ -35,7 +35,7 @@ const CONNECTIONS: usize = 1000;
 /// What the daemon may keep after a second, equal storm.
 const LEFT: u64 = 1 << 20;
 /// For one storm, on a slow machine that has more to do.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 fn storm(kind: Kind) {
     let upstream_host = Upstream::start();

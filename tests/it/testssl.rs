@@ -16,9 +16,18 @@ use crate::support::stand_in::StandIn;
 /// What a self-signed certificate is bound to get, and why.
 const EXPECTED: [(&str, &str); 4] = [
     ("cert_chain_of_trust", "nobody but itself has signed it"),
-    ("cert_trust", "its name is made up, so that it does not lead to the volunteer"),
-    ("cert_revocation", "there is no authority that could revoke it"),
-    ("cert_validityPeriod", "it holds for years, also on a router whose clock is not set"),
+    (
+        "cert_trust",
+        "its name is made up, so that it does not lead to the volunteer",
+    ),
+    (
+        "cert_revocation",
+        "there is no authority that could revoke it",
+    ),
+    (
+        "cert_validityPeriod",
+        "it holds for years, also on a router whose clock is not set",
+    ),
 ];
 
 #[test]

@@ -122,7 +122,7 @@ fn raise_files(wanted: u64) -> Option<u64> {
         )
     };
     // Root may raise the hard limit too.
-    if now.maximum.is_some_and(|maximum| maximum >= wanted) || raise(Some(wanted)).is_err() {
+    if now.maximum.is_none_or(|maximum| maximum >= wanted) || raise(Some(wanted)).is_err() {
         let _ = raise(now.maximum);
     }
     getrlimit(Resource::Nofile).current

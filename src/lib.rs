@@ -25,6 +25,7 @@ pub mod paths;
 pub mod proxy_header;
 pub mod relay;
 pub mod session;
+pub mod socket;
 pub mod stats;
 pub mod tls;
 pub mod upstream;

@@ -26,6 +26,7 @@ pub mod proxy_header;
 pub mod relay;
 pub mod session;
 pub mod side;
+pub mod socket;
 pub mod stats;
 pub mod tls;
 pub mod upstream;

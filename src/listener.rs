@@ -6,8 +6,8 @@ mod holder;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use tokio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::TcpStream;
 
 use crate::config::Listener;
 use crate::socket;
@@ -48,8 +48,9 @@ pub struct Place {
     port: u16,
 }
 
-/// Binds `listener` `workers` times.
-pub fn bind(listener: &Listener, workers: usize) -> Result<Vec<TcpListener>, Error> {
+/// Binds `listener` `workers` times. `ours` says that a socket of this process may still have
+/// the port.
+pub fn bind(listener: &Listener, workers: usize, ours: bool) -> Result<Vec<TcpListener>, Error> {
     let place = Place::from(listener);
     let address = place.socket_address();
     let error = |source: io::Error| match source.kind() {
@@ -66,7 +67,9 @@ pub fn bind(listener: &Listener, workers: usize) -> Result<Vec<TcpListener>, Err
     };
     // With SO_REUSEPORT a second daemon of the same user would share the port, and take half of
     // the connections. Without, it learns that the port is taken.
-    open(address, false).map_err(error)?;
+    if !ours {
+        open(address, false).map_err(error)?;
+    }
     (0..workers)
         .map(|_| {
             let socket = open(address, true)?;
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn ipv4_and_ipv6_arrive_at_one_listener() {
         let listener = listener(free_port(), None);
-        let sockets = bind(&listener, 1).expect("bound");
+        let sockets = bind(&listener, 1, false).expect("bound");
         let port = listener.bind_port.get();
         for address in ["127.0.0.1", "::1"] {
             sockets[0].set_nonblocking(false).expect("blocking");
@@ -164,8 +167,8 @@ mod tests {
     #[test]
     fn taken_port_is_named_with_who_has_it() {
         let listener = listener(free_port(), Some("127.0.0.1"));
-        let _held = bind(&listener, 2).expect("bound");
-        let error = bind(&listener, 2).expect_err("taken").to_string();
+        let _held = bind(&listener, 2, false).expect("bound");
+        let error = bind(&listener, 2, false).expect_err("taken").to_string();
         let port = listener.bind_port.to_string();
         assert!(error.contains(&port), "{error}");
         assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn accepted_sockets_inherit_the_options() {
         let listener = listener(free_port(), Some("127.0.0.1"));
-        let sockets = bind(&listener, 1).expect("bound");
+        let sockets = bind(&listener, 1, false).expect("bound");
         sockets[0].set_nonblocking(false).expect("blocking");
         let _client = TcpStream::connect(("127.0.0.1", listener.bind_port.get()));
         let (accepted, _) = sockets[0].accept().expect("accepted");

@@ -103,7 +103,7 @@ async fn open(
     mut permit: Permit,
     settings: Rc<Settings>,
 ) -> Result<(Client, Plain, Permit), Outcome> {
-    let Config { limits, timeouts, .. } = &settings.config;
+    let Config { limits, timeouts, .. } = &*settings.config;
     let deadline = Instant::now() + timeouts.handshake;
 
     let header = if settings.listener.accept_proxy {
@@ -147,7 +147,7 @@ async fn open(
     let mut upstream = Plain::new(upstream);
     if let Some(version) = settings.header_version() {
         let header = proxy_header::encode(version, &addresses);
-        upstream.send(&header).map_err(|_| Outcome::Upstream("upstream_connect"))?;
+        upstream.send(header.as_ref()).map_err(|_| Outcome::Upstream("upstream_connect"))?;
     }
     Ok((client, upstream, permit))
 }

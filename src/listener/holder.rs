@@ -8,7 +8,7 @@ pub(super) fn of_port(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp6", "/proc/net/tcp"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| listening_inode(&table, port))?;
+        .find_map(|table| listening_inode(&table, port).map(str::to_owned))?;
     let link = format!("socket:[{inode}]");
     let holds = |process: &Path| {
         let files = fs::read_dir(process.join("fd")).into_iter().flatten();

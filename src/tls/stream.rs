@@ -216,7 +216,8 @@ impl Tls {
     }
 }
 
-impl Side for Tls {
+// Boxed, because a relay keeps its sides in place and most have no TLS.
+impl Side for Box<Tls> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);

@@ -26,6 +26,7 @@ pub mod proxy_header;
 pub mod relay;
 pub mod session;
 pub mod stats;
+pub mod timestamp;
 pub mod tls;
 pub mod upstream;
 pub mod worker;

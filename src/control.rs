@@ -1,6 +1,6 @@
 //! The Unix socket through which a running daemon is asked: one JSON line asked, one answered, a
 //! connection each. What goes over it is described here, once, for the commands, LuCI and anybody
-//! else; [`Control`] is the daemon's end and [`ask`] the commands'.
+//! else; [`Control`] is the daemon's end, [`status`] and [`new_certificate`] are the commands'.
 //!
 //! A request is an object whose `request` names it: `{"request":"status"}`. The answer is
 //! [`Status`], `{"certificate":…}` with a [`CertificateStatus`], or `{"error":"…"}` where there is
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{ask, ask_line};
+pub use client::{ask, new_certificate, status};
 pub use server::{Control, REQUEST_TIMEOUT};
 
 /// The version of the schema, in [`Status::schema`].

@@ -124,15 +124,15 @@ mod tests {
         (text(state), text(environment.control(None, None).unwrap()))
     }
 
-    fn are(paths: (String, String), state: &str, control: &str) {
-        assert_eq!(paths, (state.to_string(), control.to_string()));
+    fn are(paths: &(String, String), state: &str, control: &str) {
+        assert_eq!(*paths, (state.to_string(), control.to_string()));
     }
 
     #[test]
     fn root_and_the_service_get_the_routers_paths() {
         let variables = [("HOME", "/root"), ("XDG_RUNTIME_DIR", "/run/user/0")];
         let paths = both(true, &variables);
-        are(paths, "/etc/waproxy", "/var/run/waproxy/control.sock");
+        are(&paths, "/etc/waproxy", "/var/run/waproxy/control.sock");
     }
 
     #[test]
@@ -143,12 +143,12 @@ mod tests {
             ("XDG_RUNTIME_DIR", "/r"),
         ];
         are(
-            both(false, &variables),
+            &both(false, &variables),
             "/s/waproxy",
             "/r/waproxy/control.sock",
         );
         are(
-            both(false, &variables[..1]),
+            &both(false, &variables[..1]),
             "/home/a/.local/state/waproxy",
             "/home/a/.local/state/waproxy/control.sock",
         );
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_environment_beats_the_user_and_an_option_beats_both() {
         let variables = [("WAPROXY_STATE_DIR", "/s"), ("WAPROXY_CONTROL", "c.sock")];
-        are(both(true, &variables), "/s", "c.sock");
+        are(&both(true, &variables), "/s", "c.sock");
         let environment = environment(true, &variables);
         let option = || Some(PathBuf::from("/option"));
         assert_eq!(environment.state_dir(option()).unwrap(), option().unwrap());
@@ -181,7 +181,7 @@ mod tests {
             ("HOME", "/h"),
         ];
         are(
-            both(false, &variables),
+            &both(false, &variables),
             "/h/.local/state/waproxy",
             "/h/.local/state/waproxy/control.sock",
         );

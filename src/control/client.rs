@@ -1,5 +1,5 @@
-//! The commands' end of the control socket: a [`Request`] in, its [`Answer`] out. Blocks, but
-//! never for much longer than [`REQUEST_TIMEOUT`].
+//! The commands' end of the control socket: a [`Request`] in, its answer out. Blocks, but never
+//! for much longer than [`REQUEST_TIMEOUT`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -8,27 +8,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Answer, CertificateStatus, Error, REQUEST_TIMEOUT, Request};
+use super::{CertificateStatus, Error, REQUEST_TIMEOUT, Request, Status};
 
-/// Asks the daemon that listens at `path`.
-pub fn ask(path: &Path, request: Request) -> Result<Answer, Error> {
-    let line = ask_line(path, request)?;
-    let answer = match request {
-        Request::NewCertificate => serde_json::from_str(&line)
-            .map(|NewCertificate { certificate }| Answer::Certificate { certificate }),
-        Request::Status => serde_json::from_str(&line).map(Answer::Status),
-    };
-    answer.map_err(|error| Error::Garbled {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    })
+/// Asks the daemon that listens at `path` how it fares.
+pub fn status(path: &Path) -> Result<Status, Error> {
+    parse(path, &ask(path, Request::Status)?)
 }
 
-/// Asks the daemon that listens at `path` for the JSON of its answer, as it sent it but for the
+/// Has the daemon that listens at `path` make a new pair, and says which.
+pub fn new_certificate(path: &Path) -> Result<CertificateStatus, Error> {
+    let line = ask(path, Request::NewCertificate)?;
+    parse(path, &line).map(|NewCertificate { certificate }| certificate)
+}
+
+/// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
 /// newline.
-pub fn ask_line(path: &Path, request: Request) -> Result<String, Error> {
+pub fn ask(path: &Path, request: Request) -> Result<String, Error> {
     let no_answer = |source| Error::NoAnswer {
         path: path.to_path_buf(),
         source,
@@ -73,6 +71,13 @@ fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
         Some('\n') => Ok(line),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, Error> {
+    serde_json::from_str(line).map_err(|error| Error::Garbled {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })
 }
 
 #[derive(Deserialize)]

@@ -22,11 +22,11 @@ use crate::admission::{Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
 use crate::control::{CertificateStatus, Connections, ListenerStatus, SCHEMA, State, Status};
 use crate::listener::{self, Place};
+use crate::logger;
 use crate::stats::Totals;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
-use crate::logger;
 
 /// How often to look whether the last connection has ended, once no more are taken.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -138,7 +138,10 @@ impl Daemon {
             }
             self.apply(loaded.config)
         });
-        let text = result.err().map(|error| error.to_string()).unwrap_or_default();
+        let text = result
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
         self.errors = text.lines().map(str::to_owned).collect();
         for error in &self.errors {
             log::error!("{error}");
@@ -176,12 +179,19 @@ impl Daemon {
             }
             sum
         };
-        let accepted = reports.iter().flat_map(Report::values).map(|totals| totals.accepted);
+        let accepted = reports
+            .iter()
+            .flat_map(Report::values)
+            .map(|totals| totals.accepted);
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            state: if self.draining { State::Draining } else { State::Running },
+            state: if self.draining {
+                State::Draining
+            } else {
+                State::Running
+            },
             configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
             configuration_errors: self.errors.clone(),
             host: self.config.host.clone(),
@@ -200,7 +210,11 @@ impl Daemon {
                 .iter()
                 .map(|listener| listener_status(listener, sum(&listener.name)))
                 .collect(),
-            upstreams: self.upstreams.iter().map(|kept| kept.upstream.status()).collect(),
+            upstreams: self
+                .upstreams
+                .iter()
+                .map(|kept| kept.upstream.status())
+                .collect(),
             certificate: self.terminator.as_ref().map(Terminator::status),
         }
     }
@@ -243,7 +257,8 @@ impl Daemon {
         self.terminator = terminator;
         self.upstreams = self.keep_upstreams(&config);
         self.places = config.listeners.iter().map(Place::from).collect();
-        self.ports.extend(config.listeners.iter().map(|listener| listener.bind_port));
+        self.ports
+            .extend(config.listeners.iter().map(|listener| listener.bind_port));
         self.config = Arc::new(config);
         self.order(sockets);
         Ok(())
@@ -267,9 +282,8 @@ impl Daemon {
             listeners.any(|listener| listener.upstream == **upstream)
         };
         let keep = |upstream: &Arc<config::Upstream>| {
-            let same = |kept: &Kept| {
-                kept.config == *upstream && kept.connect_timeout == connect_timeout
-            };
+            let same =
+                |kept: &Kept| kept.config == *upstream && kept.connect_timeout == connect_timeout;
             match before.iter().position(same) {
                 Some(index) => before.swap_remove(index),
                 None => Kept::start(Arc::clone(upstream), connect_timeout),
@@ -281,15 +295,27 @@ impl Daemon {
     /// Tells the workers what to listen to. `sockets` are the new ones, of each listener.
     fn order(&self, mut sockets: Vec<Vec<TcpListener>>) {
         for worker in &self.workers {
-            let plans = self.config.listeners.iter().enumerate().filter_map(|(index, listener)| {
-                let kept = self.upstreams.iter().find(|kept| kept.config == listener.upstream)?;
-                Some(Plan {
-                    listener: listener.clone(),
-                    upstream: Arc::clone(&kept.upstream),
-                    tls: self.terminator.as_ref().filter(|_| listener.tls).map(Terminator::acceptor),
-                    socket: sockets.get_mut(index).and_then(Vec::pop),
-                })
-            });
+            let plans = self
+                .config
+                .listeners
+                .iter()
+                .enumerate()
+                .filter_map(|(index, listener)| {
+                    let kept = self
+                        .upstreams
+                        .iter()
+                        .find(|kept| kept.config == listener.upstream)?;
+                    Some(Plan {
+                        listener: listener.clone(),
+                        upstream: Arc::clone(&kept.upstream),
+                        tls: self
+                            .terminator
+                            .as_ref()
+                            .filter(|_| listener.tls)
+                            .map(Terminator::acceptor),
+                        socket: sockets.get_mut(index).and_then(Vec::pop),
+                    })
+                });
             worker.listen(&self.config, plans.collect());
         }
     }
@@ -302,7 +328,12 @@ impl Kept {
         let upstream = Upstream::new(Arc::clone(&config));
         let fresh = Arc::clone(&upstream).keep_fresh(connect_timeout);
         let task = tokio::task::spawn_local(fresh);
-        Self { config, connect_timeout, upstream, task }
+        Self {
+            config,
+            connect_timeout,
+            upstream,
+            task,
+        }
     }
 }
 
@@ -333,21 +364,32 @@ fn find_cap(config: &Config) -> Cap {
         && cap.bound != Bound::Option
     {
         let (connections, bound) = (cap.connections, cap.bound.name());
-        log::warn!("option max_connections '{wanted}' is lowered to {connections}: {bound} allows no more");
+        log::warn!(
+            "option max_connections '{wanted}' is lowered to {connections}: {bound} allows no more"
+        );
     }
     cap
 }
 
 /// The line about a listener that is logged at start.
 fn describe(listener: &Listener) -> String {
-    let Listener { name, port, bind_port, upstream, .. } = listener;
+    let Listener {
+        name,
+        port,
+        bind_port,
+        upstream,
+        ..
+    } = listener;
     let tls = if listener.tls { " over TLS" } else { "" };
     let public = if port == bind_port {
         String::new()
     } else {
         format!(", to which public port {port} must be redirected")
     };
-    format!("listening on port {bind_port}{public}: {name}, {}{tls}", upstream.name)
+    format!(
+        "listening on port {bind_port}{public}: {name}, {}{tls}",
+        upstream.name
+    )
 }
 
 fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {

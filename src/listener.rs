@@ -91,7 +91,10 @@ pub fn destination(client: &TcpStream) -> io::Result<SocketAddr> {
         socket.original_dst_v6()
     };
     // An error means that the firewall does not track this connection, so has not redirected it.
-    Ok(original.ok().and_then(|original| original.as_socket()).unwrap_or(local))
+    Ok(original
+        .ok()
+        .and_then(|original| original.as_socket())
+        .unwrap_or(local))
 }
 
 /// A bound socket with all that accepted sockets inherit from it.
@@ -171,7 +174,10 @@ mod tests {
         let error = bind(&listener, 2, false).expect_err("taken").to_string();
         let port = listener.bind_port.to_string();
         assert!(error.contains(&port), "{error}");
-        assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("(pid {})", std::process::id())),
+            "{error}"
+        );
     }
 
     #[test]
@@ -196,7 +202,10 @@ mod tests {
             bind_address: address.map(|address| address.parse().expect("address")),
             upstream: Arc::new(Upstream {
                 name: "chat".into(),
-                addresses: vec![HostPort { host: Host::Name("chat.invalid".into()), port }],
+                addresses: vec![HostPort {
+                    host: Host::Name("chat.invalid".into()),
+                    port,
+                }],
                 proxy_header: ProxyHeader::None,
                 allow_private: false,
             }),

@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
+use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::relay::{End, Patience, relay};
 use crate::side::{Plain, Side};
 use crate::stats::Counters;
 use crate::tls::{self, Tls};
 use crate::upstream::{DialError, Upstream};
-use crate::listener;
 
 /// What a session needs to know; it keeps what it began with through reloads.
 #[derive(Debug)]
@@ -64,7 +64,10 @@ pub fn run(
     permit: Permit,
     settings: Rc<Settings>,
 ) -> impl Future<Output = ()> {
-    settings.counters.active.set(settings.counters.active.get() + 1);
+    settings
+        .counters
+        .active
+        .set(settings.counters.active.get() + 1);
     // Boxed, and freed before the relay begins: most of a connection's life needs none of it.
     let opening = Box::pin(open(client, peer, permit, Rc::clone(&settings)));
     async move {
@@ -103,7 +106,9 @@ async fn open(
     mut permit: Permit,
     settings: Rc<Settings>,
 ) -> Result<(Client, Plain, Permit), Outcome> {
-    let Config { limits, timeouts, .. } = &*settings.config;
+    let Config {
+        limits, timeouts, ..
+    } = &*settings.config;
     let deadline = Instant::now() + timeouts.handshake;
 
     let header = if settings.listener.accept_proxy {
@@ -147,7 +152,9 @@ async fn open(
     let mut upstream = Plain::new(upstream);
     if let Some(version) = settings.header_version() {
         let header = proxy_header::encode(version, &addresses);
-        upstream.send(header.as_ref()).map_err(|_| Outcome::Upstream("upstream_connect"))?;
+        upstream
+            .send(header.as_ref())
+            .map_err(|_| Outcome::Upstream("upstream_connect"))?;
     }
     Ok((client, upstream, permit))
 }

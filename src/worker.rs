@@ -62,7 +62,10 @@ impl Worker {
         // The runtime stays on the thread that makes it.
         let run = move || {
             let options = LocalOptions::default();
-            match Builder::new_current_thread().enable_all().build_local(options) {
+            match Builder::new_current_thread()
+                .enable_all()
+                .build_local(options)
+            {
                 Ok(runtime) => {
                     let _ = started.send(Ok(()));
                     runtime.block_on(State::new(admission).obey(received));
@@ -72,7 +75,9 @@ impl Worker {
                 }
             }
         };
-        thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
+        thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(run)?;
         start.recv().map_err(io::Error::other)??;
         Ok(Self { orders })
     }
@@ -122,7 +127,10 @@ impl State {
             match order {
                 Order::Listen(config, plans) => self.listen(&config, plans),
                 Order::Report(reply) => {
-                    let totals = self.counters.iter().map(|(name, counters)| (name.clone(), counters.totals()));
+                    let totals = self
+                        .counters
+                        .iter()
+                        .map(|(name, counters)| (name.clone(), counters.totals()));
                     // Who asked may have gone.
                     let _ = reply.send(totals.collect());
                 }

@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use super::Error;
 use crate::config::{self, Config};
 use crate::control::{CertificateStatus, Whose};
-use crate::timestamp;
+use crate::timestamp::Timestamp;
 use crate::tls::acceptor::acceptor;
 use crate::tls::identity::Identity;
 
@@ -36,10 +36,14 @@ impl Terminator {
             return Ok(None);
         }
         let (identity, whose) = match &config.certificate {
-            config::Certificate::Operator { cert, key } => (Identity::load(cert, key)?, Whose::Operator),
+            config::Certificate::Operator { cert, key } => {
+                (Identity::load(cert, key)?, Whose::Operator)
+            }
             config::Certificate::Own => match running {
                 // The state folder may have been unwritable: what is shown stays.
-                Some(running) if running.whose == Whose::Own => (running.identity.clone(), Whose::Own),
+                Some(running) if running.whose == Whose::Own => {
+                    (running.identity.clone(), Whose::Own)
+                }
                 _ => (Identity::own(state_dir)?, Whose::Own),
             },
         };
@@ -56,7 +60,9 @@ impl Terminator {
     /// Replaces our own pair with a new one.
     pub(super) fn renew(&mut self, state_dir: &Path) -> Result<(), String> {
         if self.whose == Whose::Operator {
-            return Err("the pair of options cert and key is in use: renew it where you got it".into());
+            return Err(
+                "the pair of options cert and key is in use: renew it where you got it".into(),
+            );
         }
         let identity = Identity::make(state_dir).map_err(|error| error.to_string())?;
         *self = Self::new(identity, Whose::Own).map_err(|error| error.to_string())?;
@@ -74,7 +80,7 @@ impl Terminator {
         CertificateStatus {
             names: self.identity.names().to_vec(),
             sha256: self.identity.sha256(),
-            not_after: timestamp::rfc3339(not_after),
+            not_after: Timestamp(not_after).to_string(),
             not_after_unix: not_after,
             whose: self.whose,
             error: self.error.clone(),

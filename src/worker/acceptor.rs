@@ -128,9 +128,16 @@ impl Acceptor {
         if is_of_one_connection(error) {
             return;
         }
-        if self.last_log.get().is_none_or(|last| last.elapsed() >= SHORTAGE_LOG) {
+        if self
+            .last_log
+            .get()
+            .is_none_or(|last| last.elapsed() >= SHORTAGE_LOG)
+        {
             self.last_log.set(Some(Instant::now()));
-            log::warn!("{}: cannot accept connections: {error}", settings.listener.name);
+            log::warn!(
+                "{}: cannot accept connections: {error}",
+                settings.listener.name
+            );
         }
         sleep(SHORTAGE_PAUSE).await;
     }
@@ -142,8 +149,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     use Errno as E;
     Errno::from_io_error(error).is_some_and(|errno| {
         [
-            E::CONNABORTED, E::INTR, E::PERM, E::PROTO, E::NETDOWN, E::NOPROTOOPT, E::HOSTDOWN,
-            E::NONET, E::HOSTUNREACH, E::OPNOTSUPP, E::NETUNREACH, E::TIMEDOUT,
+            E::CONNABORTED,
+            E::INTR,
+            E::PERM,
+            E::PROTO,
+            E::NETDOWN,
+            E::NOPROTOOPT,
+            E::HOSTDOWN,
+            E::NONET,
+            E::HOSTUNREACH,
+            E::OPNOTSUPP,
+            E::NETUNREACH,
+            E::TIMEDOUT,
         ]
         .contains(&errno)
     })

@@ -1,1 +1,231 @@
-//! Being written.
+//! How many connections there may be: of all clients together and of each. The one table that
+//! workers share; a connection touches it when it opens and when it closes.
+
+mod cap;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use self::cap::{Bound, Cap};
+
+/// Counts the connections of all workers.
+#[derive(Debug)]
+pub struct Admission {
+    cap: AtomicU32,
+    now: AtomicU32,
+    peak: AtomicU32,
+    /// Connections of each client that has any, so never more entries than connections.
+    clients: Mutex<HashMap<Client, u32>>,
+}
+
+/// The right to be connected; dropped, it is free for the next.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    client: Option<Client>,
+}
+
+/// A client already has as many connections as one may have.
+#[derive(Debug, thiserror::Error)]
+#[error("too many connections from one client")]
+pub struct TooMany;
+
+/// Who counts as one client: an IPv4 address, or the /64 of an IPv6 address, within which a
+/// client can choose freely (RFC 6177).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Client {
+    V4(u32),
+    V6(u64),
+}
+
+// === impl Admission ===
+
+impl Admission {
+    /// No connections yet, and at most `cap`.
+    pub fn new(cap: u32) -> Arc<Self> {
+        Arc::new(Self {
+            cap: AtomicU32::new(cap),
+            now: AtomicU32::new(0),
+            peak: AtomicU32::new(0),
+            clients: Mutex::default(),
+        })
+    }
+
+    /// Changes the cap for connections to come.
+    pub fn set_cap(&self, cap: u32) {
+        self.cap.store(cap, Relaxed);
+    }
+
+    /// A permit for one more connection, unless there are as many as may be.
+    pub fn admit(self: &Arc<Self>) -> Option<Permit> {
+        let cap = self.cap.load(Relaxed);
+        let before = self
+            .now
+            .fetch_update(Relaxed, Relaxed, |now| (now < cap).then_some(now + 1));
+        self.peak.fetch_max(before.ok()? + 1, Relaxed);
+        Some(Permit {
+            admission: Arc::clone(self),
+            client: None,
+        })
+    }
+
+    /// Connections open now.
+    pub fn now(&self) -> u32 {
+        self.now.load(Relaxed)
+    }
+
+    /// The most connections that were open at once.
+    pub fn peak(&self) -> u32 {
+        self.peak.load(Relaxed)
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// Says whose connection it is. `max` is how many he may have, this one included; `None` is
+    /// any number.
+    pub fn identify(
+        &mut self,
+        address: SocketAddr,
+        max: Option<NonZeroU32>,
+    ) -> Result<(), TooMany> {
+        let Some(max) = max else { return Ok(()) };
+        let client = Client::from(address.ip());
+        let mut clients = self
+            .admission
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = clients.entry(client).or_default();
+        if *count >= max.get() {
+            return Err(TooMany);
+        }
+        *count += 1;
+        self.client = Some(client);
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.now.fetch_sub(1, Relaxed);
+        let Some(client) = self.client else { return };
+        let mut clients = self
+            .admission
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+// === impl Client ===
+
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.to_bits()),
+            IpAddr::V6(v6) => Self::V6((v6.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Option<NonZeroU32> = NonZeroU32::new(2);
+
+    #[test]
+    fn cap_holds_and_a_closed_connection_makes_room() {
+        let admission = Admission::new(2);
+        let first = admission.admit();
+        let _second = admission.admit().expect("room for two");
+        assert!(admission.admit().is_none());
+        drop(first);
+        assert!(admission.admit().is_some());
+        assert_eq!(admission.peak(), 2);
+    }
+
+    #[test]
+    fn lowered_cap_lets_nobody_in_until_enough_have_left() {
+        let admission = Admission::new(3);
+        let mut permits: Vec<_> = (0..3).filter_map(|_| admission.admit()).collect();
+        admission.set_cap(1);
+        permits.truncate(1);
+        assert!(admission.admit().is_none());
+        permits.clear();
+        assert!(admission.admit().is_some());
+    }
+
+    #[test]
+    fn one_client_cannot_take_the_place_of_all() {
+        let admission = Admission::new(10);
+        let mut permits = open(&admission, &["192.0.2.1:1", "[::ffff:192.0.2.1]:2"]);
+        let mut third = admission.admit().expect("room");
+        assert!(
+            third
+                .identify("192.0.2.1:3".parse().expect("address"), TWO)
+                .is_err()
+        );
+        assert!(
+            third
+                .identify("192.0.2.2:3".parse().expect("address"), TWO)
+                .is_ok()
+        );
+        permits.pop();
+        let mut again = admission.admit().expect("room");
+        assert!(
+            again
+                .identify("192.0.2.1:4".parse().expect("address"), TWO)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn ipv6_client_is_its_64() {
+        let admission = Admission::new(10);
+        let _permits = open(&admission, &["[2001:db8::1]:1", "[2001:db8::2]:1"]);
+        let mut third = admission.admit().expect("room");
+        assert!(
+            third
+                .identify("[2001:db8::3]:1".parse().expect("address"), TWO)
+                .is_err()
+        );
+        assert!(
+            third
+                .identify("[2001:db8:0:1::3]:1".parse().expect("address"), TWO)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn table_holds_nobody_who_has_left() {
+        let admission = Admission::new(10);
+        drop(open(
+            &admission,
+            &["192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1"],
+        ));
+        assert_eq!(admission.now(), 0);
+        assert!(admission.clients.lock().expect("lock").is_empty());
+    }
+
+    fn open(admission: &Arc<Admission>, addresses: &[&str]) -> Vec<Permit> {
+        let permit = |address: &&str| {
+            let mut permit = admission.admit().expect("room");
+            let address = address.parse().expect("address");
+            permit.identify(address, TWO).expect("room for this client");
+            permit
+        };
+        addresses.iter().map(permit).collect()
+    }
+}

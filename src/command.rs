@@ -1,1 +1,125 @@
-//! Being written.
+//! What the commands share: the options that each takes, asking the running daemon, printing, and
+//! how a failure ends. One module a command.
+
+pub mod certificate;
+pub mod check;
+pub mod metrics;
+pub mod run;
+pub mod share;
+pub mod status;
+mod table;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config::Problems;
+use crate::control::{self, Status};
+use crate::daemon;
+use crate::paths;
+use crate::upstream::Health;
+
+/// The options of every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Options {
+    /// The configuration [default: /etc/config/waproxy]
+    #[arg(short, value_name = "FILE", global = true)]
+    pub configuration: Option<PathBuf>,
+    #[arg(long, value_name = "FOLDER", global = true)]
+    #[arg(help = "What must survive a restart [env: WAPROXY_STATE_DIR]")]
+    state_dir: Option<PathBuf>,
+    #[arg(long, value_name = "SOCKET", global = true)]
+    #[arg(help = "Where the running proxy answers [env: WAPROXY_CONTROL]")]
+    control: Option<PathBuf>,
+}
+
+impl Options {
+    /// The configuration that was asked for, or the router's.
+    pub fn configuration_or_default(&self) -> &Path {
+        let default = || Path::new(paths::CONFIGURATION);
+        self.configuration.as_deref().unwrap_or_else(default)
+    }
+
+    /// The folder of what must survive.
+    pub fn state_dir(&self) -> Result<PathBuf, paths::Error> {
+        paths::state_dir(self.state_dir.clone())
+    }
+
+    /// The control socket.
+    pub fn control(&self) -> Result<PathBuf, paths::Error> {
+        paths::control(self.control.clone(), self.state_dir.clone())
+    }
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// The daemon did not answer, or refused; or there is one already.
+    #[error(transparent)]
+    Control(#[from] control::Error),
+    /// The daemon cannot start.
+    #[error(transparent)]
+    Daemon(#[from] daemon::Error),
+    /// No TLS listener, so no certificate.
+    #[error("no certificate is in use: no listener has option tls '1'")]
+    NoCertificate,
+    /// Nothing to share the proxy under.
+    #[error("this machine has no IPv4 address toward the Internet: set option host")]
+    NoHost,
+    /// Nothing to share.
+    #[error("nothing to share: no enabled listener without accept_proxy has option service '{0}'")]
+    NoListener(&'static str),
+    /// Standard output takes nothing.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    /// There is no telling where the daemon is.
+    #[error(transparent)]
+    Paths(#[from] paths::Error),
+    /// The runtime or its signals cannot be set up.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    /// The link is too long for any QR code.
+    #[error("the link is too long for a QR code")]
+    QrCode,
+}
+
+/// How a command ends: says what went wrong, where something did.
+pub fn finish(result: Result<(), Error>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    complain("error", &error);
+    ExitCode::FAILURE
+}
+
+/// Writes a line to standard error. If that fails there is nobody to tell.
+fn complain(level: &str, what: &dyn Display) {
+    let _ = writeln!(io::stderr(), "{level}: {what}");
+}
+
+/// Asks the running daemon.
+fn status_of_daemon(options: &Options) -> Result<Status, Error> {
+    Ok(control::status(&options.control()?)?)
+}
+
+/// Writes to standard output. A reader that has seen enough, as `head` has, is no error.
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::Unknown => "unknown",
+        Health::Up => "up",
+        Health::Failing => "failing",
+        Health::Down => "down",
+    }
+}

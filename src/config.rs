@@ -1,17 +1,100 @@
 //! UCI text in, a [`Config`] out in which wrong states cannot be written down, or every
 //! [`Problem`] of the text at once. Never opens a socket and never looks a name up.
+//!
+//! [`uci`] reads the text, `shipped` completes it, `raw` names its parts, `typed` makes sense of
+//! them, with a function of `value` for each type.
 
+mod problem;
+mod raw;
+mod reader;
+mod shipped;
+mod typed;
+pub mod uci;
+mod value;
+
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use log::LevelFilter;
 
+use self::problem::Report;
+pub use self::problem::{Problem, Problems};
+use self::raw::RawConfig;
+
 /// The configuration that the packages ship, embedded for machines without one.
 pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config");
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// Reads a regular file: a pipe could keep a reload waiting for ever.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let file = path.display().to_string();
+    match text(path) {
+        Ok(text) => parse(&file, &text),
+        Err(error) => Err(Problem::of(&file, format!("this file cannot be read: {error}")).into()),
+    }
+}
+
+/// Reads the text of a file, whose name is for messages only.
+pub fn parse(file: &str, text: &str) -> Result<Loaded, Problems> {
+    let mut report = Report::new(file);
+    let mut content = uci::read(text);
+    shipped::complete(&mut content.sections);
+    let raw = RawConfig::new(&content.sections, &mut report);
+    let config = typed::config(&raw, &mut report);
+
+    if !content.faults.is_empty() {
+        // Of the rest, only what stands there can be judged, not what is missing.
+        report.problems.retain(|problem| problem.value.is_some());
+    }
+    let mut problems = Vec::new();
+    for (line, fault) in content.faults {
+        problems.push(Problem {
+            line: Some(line),
+            ..Problem::of(file, fault.to_string())
+        });
+    }
+    problems.append(&mut report.problems);
+    match Problems::new(problems) {
+        Some(problems) => Err(problems),
+        None => Ok(Loaded {
+            config: config.expect("no part is missing without a problem"),
+            warnings: report.warnings,
+        }),
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(io::Error::other(format!(
+            "it is larger than {MAX_FILE} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// A configuration with what is odd about its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What the file says.
+    pub config: Config,
+    /// Options and types of sections that nobody knows, perhaps left behind by a newer version.
+    pub warnings: Vec<Problem>,
+}
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +121,7 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The enabled listeners, at least one, in the order of the file. No two clash.
     pub listeners: Vec<Listener>,
-    /// Every upstream of the file, in its order.
+    /// The upstreams that they lead to, each once.
     pub upstreams: Vec<Arc<Upstream>>,
 }
 

@@ -1,1 +1,210 @@
-//! Being written.
+//! The Unix socket through which a running daemon is asked: one JSON line asked, one answered, a
+//! connection each. What goes over it is described here, once, for the commands, LuCI and anybody
+//! else; [`Control`] is the daemon's end, [`status`] and [`new_certificate`] are the commands'.
+//!
+//! A request is an object whose `request` names it: `{"request":"status"}`. The answer is
+//! [`Status`], `{"certificate":…}` with a [`CertificateStatus`], or `{"error":"…"}` where there is
+//! no answer. No other answer has an `error` at its top.
+//!
+//! The schema is version [`SCHEMA`]. Fields, requests, states and reasons may be added under the
+//! same number, so readers skip what they do not know; the number rises when a field goes away or
+//! changes its meaning.
+
+mod client;
+mod server;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{ask, new_certificate, status};
+pub use server::{Control, REQUEST_TIMEOUT};
+
+/// The version of the schema, in [`Status::schema`].
+pub const SCHEMA: u32 = 1;
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Makes a new pair of our own and shows it from now on: [`Answer::Certificate`]. An error
+    /// where the operator's pair is in use.
+    NewCertificate,
+    /// How the daemon fares: [`Answer::Status`].
+    Status,
+}
+
+/// What is answered. The asker knows which by what it asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To [`Request::NewCertificate`].
+    Certificate {
+        /// The certificate in use from now on.
+        certificate: CertificateStatus,
+    },
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+}
+
+/// How the daemon fares.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// The version of this schema, [`SCHEMA`].
+    pub schema: u32,
+    /// The daemon's version.
+    pub version: String,
+    /// Seconds since the daemon started.
+    pub uptime_seconds: u64,
+    /// What the daemon does.
+    pub state: State,
+    /// The configuration's file; none: the default that is built in.
+    pub configuration_file: Option<String>,
+    /// What was wrong with the file at the last reload, a line each. Not empty: the daemon still
+    /// runs with the configuration from before.
+    pub configuration_errors: Vec<String>,
+    /// The name or IPv4 address that people enter, where the configuration has one.
+    pub host: Option<String>,
+    /// Threads that carry connections.
+    pub workers: u32,
+    /// Bytes of memory that the daemon's process holds (resident).
+    pub memory_bytes: u64,
+    /// The connections of all listeners together.
+    pub connections: Connections,
+    /// The listeners, in the order of the configuration.
+    pub listeners: Vec<ListenerStatus>,
+    /// The upstreams, in the order of the configuration.
+    pub upstreams: Vec<crate::upstream::Status>,
+    /// The certificate that TLS listeners show; none where none is needed.
+    pub certificate: Option<CertificateStatus>,
+}
+
+/// What the daemon does.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Takes no new connections and ends when the open ones have, or after `drain_timeout`.
+    Draining,
+    /// Takes connections.
+    Running,
+}
+
+/// The connections of all listeners together.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Connections {
+    /// Open now.
+    pub now: u64,
+    /// The most that were open at once since the start.
+    pub peak: u64,
+    /// The most that may be open at once.
+    pub cap: u64,
+    /// What set the cap: `option max_connections`, `memory`, `file descriptors`,
+    /// `nf_conntrack_max` or `limit of 27500`.
+    pub bound_by: String,
+    /// Accepted since the start, those that were refused afterwards included.
+    pub accepted: u64,
+}
+
+/// One listener. Counters begin with the daemon and live through reloads.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ListenerStatus {
+    /// The section's name in the configuration.
+    pub name: String,
+    /// The public port, that people use.
+    pub port: u16,
+    /// The port that the daemon listens on.
+    pub bind_port: u16,
+    /// The one local address that it listens on; none: all.
+    pub bind_address: Option<IpAddr>,
+    /// What it carries: `chat`, `web`, `media`, `auto` or the name of an upstream section.
+    pub service: String,
+    /// Whether TLS ends here.
+    pub tls: bool,
+    /// Whether each connection must begin with a PROXY header.
+    pub accept_proxy: bool,
+    /// Connections open now.
+    pub active: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections closed before they were carried anywhere, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Connections that were carried and have ended, by reason.
+    pub ended: BTreeMap<String, u64>,
+    /// Failures to accept, by error.
+    pub accept_errors: BTreeMap<String, u64>,
+    /// Bytes from clients to WhatsApp.
+    pub bytes_up: u64,
+    /// Bytes from WhatsApp to clients.
+    pub bytes_down: u64,
+}
+
+/// The certificate that TLS listeners show.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CertificateStatus {
+    /// The names and addresses it is for.
+    pub names: Vec<String>,
+    /// The fingerprint: SHA-256 over its DER, 64 hexadecimal digits, lowercase.
+    pub sha256: String,
+    /// When it ends: RFC 3339, UTC, seconds.
+    pub not_after: String,
+    /// When it ends: seconds since 1970, UTC.
+    pub not_after_unix: i64,
+    /// Who made it.
+    pub whose: Whose,
+    /// Why the pair that the configuration names is not the one in use.
+    pub error: Option<String>,
+}
+
+/// Who made a certificate.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// The operator: options `cert` and `key`.
+    Operator,
+    /// The daemon.
+    Own,
+}
+
+/// Why there is no control socket, or no answer from it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket, its folder or its lock could not be made.
+    #[error("cannot make the control socket {path}: {source}")]
+    Bind {
+        /// What could not be made.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket is not for this user.
+    #[error("permission denied at {0}: ask as root or as the user that waproxy runs as")]
+    Denied(PathBuf),
+    /// Something answered that is none of ours: another program, or another version.
+    #[error("the answer at {path} makes no sense to this version: {reason}")]
+    Garbled {
+        /// The socket.
+        path: PathBuf,
+        /// Where reading the answer failed.
+        reason: String,
+    },
+    /// Connected, but no answer came.
+    #[error("waproxy did not answer at {path}: {source}")]
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing listens.
+    #[error("waproxy is not running (no answer at {0})")]
+    NotRunning(PathBuf),
+    /// The daemon answered that it cannot do this.
+    #[error("{0}")]
+    Refused(String),
+    /// Another instance holds the lock.
+    #[error("waproxy is already running (it holds {0})")]
+    Running(PathBuf),
+}

@@ -1,1 +1,8 @@
-//! Being written.
+//! TLS is terminated here: a TCP stream in, a [`Side`] of plain bytes out. [`identity`] makes,
+//! keeps and loads the certificate; [`acceptor`] builds what a handshake needs from it.
+
+pub mod acceptor;
+pub mod identity;
+mod stream;
+
+pub use self::stream::{Error, Tls, accept};

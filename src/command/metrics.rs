@@ -1,0 +1,170 @@
+//! `waproxy metrics`: the status as OpenMetrics text, for a collector. Never the names of a
+//! certificate, nor anything of a client.
+
+mod open_metrics;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use open_metrics::{Label, OpenMetrics};
+
+use super::{Error, Options, print, status_of_daemon};
+use crate::control::{CertificateStatus, ListenerStatus, State, Status, Whose};
+use crate::upstream;
+
+/// Prints the metrics.
+pub fn run(options: &Options) -> Result<(), Error> {
+    print(&render(&status_of_daemon(options)?))
+}
+
+/// The status as OpenMetrics text.
+pub fn render(status: &Status) -> String {
+    let mut text = OpenMetrics::default();
+    daemon(&mut text, status);
+    listeners(&mut text, &status.listeners);
+    upstreams(&mut text, &status.upstreams);
+    if let Some(status) = &status.certificate {
+        certificate(&mut text, status);
+    }
+    text.finish()
+}
+
+fn daemon(text: &mut OpenMetrics, status: &Status) {
+    text.info("waproxy_build", "The daemon.")
+        .sample(&[("version", &status.version)], &1);
+    let connections = &status.connections;
+    let draining = u64::from(status.state == State::Draining);
+    let errors = status.configuration_errors.len() as u64;
+    let (uptime, memory) = (status.uptime_seconds, status.memory_bytes);
+    let (now, peak) = (connections.now, connections.peak);
+    for (name, help, value) in [
+        ("waproxy_uptime_seconds", "Time since the start.", uptime),
+        ("waproxy_draining", "1 while the daemon stops.", draining),
+        (
+            "waproxy_configuration_errors",
+            "What kept the file from loading.",
+            errors,
+        ),
+        (
+            "waproxy_workers",
+            "Threads that carry connections.",
+            status.workers.into(),
+        ),
+        (
+            "waproxy_resident_memory_bytes",
+            "Memory of the daemon.",
+            memory,
+        ),
+        ("waproxy_connections", "Connections open now.", now),
+        (
+            "waproxy_connections_peak",
+            "The most that were open at once.",
+            peak,
+        ),
+    ] {
+        text.gauge(name, help).sample(&[], &value);
+    }
+    text.gauge(
+        "waproxy_connections_cap",
+        "The most that may be open at once.",
+    )
+    .sample(&[("bound_by", &connections.bound_by)], &connections.cap);
+    text.counter(
+        "waproxy_connections_accepted",
+        "Connections accepted in all.",
+    )
+    .sample(&[], &connections.accepted);
+}
+
+fn listeners(text: &mut OpenMetrics, listeners: &[ListenerStatus]) {
+    let mut family = text.gauge("waproxy_listener_connections", "Connections open now.");
+    for listener in listeners {
+        family.sample(&labels(listener), &listener.active);
+    }
+    let mut family = text.counter("waproxy_listener_accepted", "Connections accepted.");
+    for listener in listeners {
+        family.sample(&labels(listener), &listener.accepted);
+    }
+    let help = "Bytes carried: up is client to WhatsApp, down is the way back.";
+    let mut family = text.counter("waproxy_listener_bytes", help);
+    for listener in listeners {
+        let (up, down) = (&listener.bytes_up, &listener.bytes_down);
+        for (direction, bytes) in [("up", up), ("down", down)] {
+            let direction: Label<'_> = ("direction", &direction);
+            family.sample(&[&labels(listener)[..], &[direction]].concat(), bytes);
+        }
+    }
+    let mut reasons = |name, help, of: fn(&ListenerStatus) -> &BTreeMap<String, u64>| {
+        let mut family = text.counter(name, help);
+        for listener in listeners {
+            for (reason, count) in of(listener) {
+                let reason: Label<'_> = ("reason", reason);
+                family.sample(&[&labels(listener)[..], &[reason]].concat(), count);
+            }
+        }
+    };
+    let help = "Connections closed before they were carried anywhere.";
+    reasons("waproxy_listener_refused", help, |listener| {
+        &listener.refused
+    });
+    let help = "Connections that were carried and have ended.";
+    reasons("waproxy_listener_ended", help, |listener| &listener.ended);
+    let help = "Failures to accept a connection.";
+    reasons("waproxy_listener_accept_errors", help, |listener| {
+        &listener.accept_errors
+    });
+}
+
+fn labels(listener: &ListenerStatus) -> [Label<'_>; 3] {
+    [
+        ("listener", &listener.name),
+        ("port", &listener.port),
+        ("service", &listener.service),
+    ]
+}
+
+fn upstreams(text: &mut OpenMetrics, upstreams: &[upstream::Status]) {
+    let help = "How an upstream fares.";
+    let mut family = text.state_set("waproxy_upstream_health", help);
+    for upstream in upstreams {
+        family.states(&[("upstream", &upstream.name)], upstream.health);
+    }
+    // A series may stand there once only, but a configuration may name an address twice.
+    let mut seen = BTreeSet::new();
+    let mut addresses = Vec::new();
+    for upstream in upstreams {
+        for address in &upstream.addresses {
+            if seen.insert((&upstream.name, &address.name, address.address)) {
+                let labels: [Label<'_>; 3] = [
+                    ("upstream", &upstream.name),
+                    ("name", &address.name),
+                    ("address", &address.address),
+                ];
+                addresses.push((labels, address));
+            }
+        }
+    }
+    let help = "How an address of an upstream fares.";
+    let mut family = text.state_set("waproxy_address_health", help);
+    for (labels, address) in &addresses {
+        family.states(labels, address.health);
+    }
+    let help = "Time that the last connect took.";
+    let mut family = text.gauge("waproxy_address_connect_seconds", help);
+    for (labels, address) in &addresses {
+        if let Some(ms) = address.connect_ms {
+            family.sample(labels, &format_args!("{}.{:03}", ms / 1000, ms % 1000));
+        }
+    }
+}
+
+fn certificate(text: &mut OpenMetrics, certificate: &CertificateStatus) {
+    let whose = match certificate.whose {
+        Whose::Operator => "operator",
+        Whose::Own => "own",
+    };
+    text.info("waproxy_certificate", "The certificate in use.")
+        .sample(&[("sha256", &certificate.sha256), ("whose", &whose)], &1);
+    let help = "When the certificate ends, since 1970.";
+    text.gauge("waproxy_certificate_not_after_seconds", help)
+        .sample(&[], &certificate.not_after_unix);
+}

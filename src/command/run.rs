@@ -1,0 +1,133 @@
+//! `run`: the daemon, from reading the configuration to the last connection.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Error, Options, finish};
+use crate::config::{self, Loaded};
+use crate::control::{Answer, Control, Request};
+use crate::daemon::{self, Daemon};
+use crate::logger;
+
+/// What a machine that runs OpenWrt has.
+const ROUTER: &str = "/etc/openwrt_release";
+
+/// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+pub fn run(options: &Options) -> ExitCode {
+    logger::init();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        // Only names are looked up there, and rarely.
+        .max_blocking_threads(4)
+        .build_local(LocalOptions::default());
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(serve(options));
+            // A name being looked up cannot be cancelled, and nobody waits for it.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Error::Runtime(error)),
+    };
+    finish(result)
+}
+
+async fn serve(options: &Options) -> Result<(), Error> {
+    // Before anything else: a signal that comes early must not end the process.
+    let mut hangup = signal(SignalKind::hangup()).map_err(Error::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+
+    let (loaded, file) = configuration(options)?;
+    logger::set_level(loaded.config.log_level);
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let control = Control::bind(&options.control()?)?;
+    let daemon = Daemon::start(loaded.config, file, options.state_dir()?)?;
+    let daemon = Rc::new(RefCell::new(daemon));
+
+    let answering = Rc::clone(&daemon);
+    let answers = tokio::task::spawn_local(async move {
+        control
+            .serve(async |request| answer(&answering, request).await)
+            .await
+    });
+    let reloading = Rc::clone(&daemon);
+    let reloads = tokio::task::spawn_local(async move {
+        while hangup.recv().await.is_some() {
+            reloading.borrow_mut().reload();
+        }
+    });
+
+    either(&mut terminate, &mut interrupt).await;
+    reloads.abort();
+    let drained = daemon.borrow_mut().drain();
+    // Whoever asks twice does not want to wait.
+    let mut again = pin!(either(&mut terminate, &mut interrupt));
+    let mut drained = pin!(drained);
+    poll_fn(|cx| match drained.as_mut().poll(cx) {
+        Poll::Pending => again.as_mut().poll(cx),
+        ready => ready,
+    })
+    .await;
+    // Takes the socket away.
+    answers.abort();
+    let _ = answers.await;
+    Ok(())
+}
+
+/// The configuration to start with, and the file that it can be read from again.
+fn configuration(options: &Options) -> Result<(Loaded, Option<PathBuf>), Error> {
+    let file = options.configuration_or_default();
+    let is_default = options.configuration.is_none();
+    if is_default && !file.exists() && !Path::new(ROUTER).exists() {
+        let mut loaded = config::parse("the built-in configuration", config::DEFAULT)?;
+        loaded.config.enabled = true;
+        log::info!(
+            target: logger::START,
+            "no {}: running with the built-in configuration", file.display()
+        );
+        return Ok((loaded, None));
+    }
+    let loaded = config::load(file)?;
+    if !loaded.config.enabled {
+        return Err(daemon::Error::Disabled(file.display().to_string()).into());
+    }
+    Ok((loaded, Some(file.to_owned())))
+}
+
+/// What the control socket answers.
+async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, String> {
+    match request {
+        Request::NewCertificate => {
+            let certificate = daemon.borrow_mut().renew_certificate()?;
+            Ok(Answer::Certificate { certificate })
+        }
+        Request::Status => {
+            let receivers = daemon.borrow().reports();
+            let mut reports = Vec::new();
+            for receiver in receivers {
+                reports.push(receiver.await.map_err(|_| "a worker is gone")?);
+            }
+            Ok(Answer::Status(Box::new(daemon.borrow().status(&reports))))
+        }
+    }
+}
+
+/// Waits for either signal.
+async fn either(one: &mut Signal, other: &mut Signal) {
+    poll_fn(|cx| {
+        let came = one.poll_recv(cx).is_ready() || other.poll_recv(cx).is_ready();
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

@@ -1,0 +1,445 @@
+//! The text of one value in, the value out, or what is allowed in its place.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use log::LevelFilter;
+
+use super::problem::did_you_mean;
+use super::{Auto, Host, HostPort, ProxyHeader};
+
+/// A value, or what is allowed.
+type Parsed<T> = Result<T, String>;
+
+pub(super) fn flag(text: &str) -> Parsed<bool> {
+    match text {
+        "1" | "on" | "true" | "yes" | "enabled" => Ok(true),
+        "0" | "off" | "false" | "no" | "disabled" => Ok(false),
+        _ => Err("1 (on, true, yes, enabled) or 0 (off, false, no, disabled) is allowed".into()),
+    }
+}
+
+pub(super) fn port(text: &str) -> Parsed<NonZeroU16> {
+    number(text)
+        .and_then(|n| NonZeroU16::new(u16::try_from(n).ok()?))
+        .ok_or_else(|| "a port from 1 to 65535 is allowed".into())
+}
+
+/// Whole seconds within a range.
+pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| {
+        number(text)
+            .filter(|n| range.contains(n))
+            .map(|n| Duration::from_secs(n.into()))
+            .ok_or_else(|| {
+                format!(
+                    "whole seconds from {} to {} are allowed",
+                    range.start(),
+                    range.end()
+                )
+            })
+    }
+}
+
+/// A count up to a most, which 0 switches off.
+pub(super) fn count_or_off(most: u32) -> impl Fn(&str) -> Parsed<Option<NonZeroU32>> {
+    move |text| {
+        number(text)
+            .filter(|n| *n <= most)
+            .map(NonZeroU32::new)
+            .ok_or_else(|| format!("a whole number from 1 to {most}, or 0 for off, is allowed"))
+    }
+}
+
+/// A count up to a most, or `auto`.
+pub(super) fn count_or_auto(most: u32) -> impl Fn(&str) -> Parsed<Auto<NonZeroU32>> {
+    move |text| {
+        if text == "auto" {
+            return Ok(Auto::Auto);
+        }
+        number(text)
+            .filter(|n| *n <= most)
+            .and_then(NonZeroU32::new)
+            .map(Auto::Fixed)
+            .ok_or_else(|| format!("auto or a whole number from 1 to {most} is allowed"))
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Parsed<LevelFilter> {
+    word(
+        text,
+        [
+            ("off", LevelFilter::Off),
+            ("error", LevelFilter::Error),
+            ("warn", LevelFilter::Warn),
+            ("info", LevelFilter::Info),
+            ("debug", LevelFilter::Debug),
+            ("trace", LevelFilter::Trace),
+        ],
+    )
+}
+
+pub(super) fn proxy_header(text: &str) -> Parsed<ProxyHeader> {
+    word(
+        text,
+        [
+            ("none", ProxyHeader::None),
+            ("v1", ProxyHeader::V1),
+            ("v2", ProxyHeader::V2),
+        ],
+    )
+}
+
+/// The name of a firewall zone, safe in any shell.
+pub(super) fn zone(text: &str) -> Parsed<String> {
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    if plain && text.len() <= 32 {
+        Ok(text.to_owned())
+    } else {
+        Err("the name of a firewall zone is allowed: up to 32 letters, digits, _ - or .".into())
+    }
+}
+
+/// An absolute path.
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    if text.starts_with('/') && !text.ends_with('/') {
+        Ok(PathBuf::from(text))
+    } else {
+        Err("the whole path of a file, from the first /, is allowed".into())
+    }
+}
+
+/// What people can enter in WhatsApp: a DNS name or an IPv4 address.
+pub(super) fn public_host(text: &str) -> Parsed<String> {
+    match host(text) {
+        Some(Host::Name(_) | Host::Address(IpAddr::V4(_))) => Ok(text.to_owned()),
+        _ if ipv6(text).is_some() => {
+            Err("a DNS name or an IPv4 address is allowed; WhatsApp takes no IPv6 address".into())
+        }
+        _ => Err("a DNS name or an IPv4 address is allowed".into()),
+    }
+}
+
+/// One local address.
+pub(super) fn bind_address(text: &str) -> Parsed<IpAddr> {
+    let address = text
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical());
+    match address {
+        Some(address) if address.is_unspecified() => {
+            Err("one address is allowed; leave the option out to listen on all of them".into())
+        }
+        Some(address) if !address.is_multicast() && address != Ipv4Addr::BROADCAST => Ok(address),
+        _ => Err("one IPv4 or IPv6 address of this machine is allowed".into()),
+    }
+}
+
+/// A range of addresses, or one address.
+pub(super) fn network(text: &str) -> Parsed<IpNet> {
+    let range = text.parse::<IpNet>().map(|network| network.trunc());
+    range
+        .or_else(|_| {
+            text.parse::<IpAddr>()
+                .map(|address| address.to_canonical().into())
+        })
+        .map_err(|_| {
+            "an address or a range of addresses like 192.0.2.0/24 or 2001:db8::/32 is allowed"
+                .into()
+        })
+}
+
+/// `name:443`, `192.0.2.1:443` or `[2001:db8::1]:443`.
+pub(super) fn host_port(text: &str) -> Parsed<HostPort> {
+    split(text).ok_or_else(|| {
+        "a name or an address with a port is allowed: name:443, 192.0.2.1:443 or \
+         [2001:db8::1]:443"
+            .into()
+    })
+}
+
+fn split(text: &str) -> Option<HostPort> {
+    let (before, after) = text.rsplit_once(':')?;
+    let host = if before.starts_with('[') {
+        ipv6(before).map(Host::Address)
+    } else {
+        host(before)
+    }?;
+    Some(HostPort {
+        host,
+        port: port(after).ok()?,
+    })
+}
+
+/// An IPv6 address, in brackets or not.
+fn ipv6(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse().ok().map(IpAddr::V6)
+}
+
+/// A DNS name as it is written in a URL, or an IPv4 address.
+fn host(text: &str) -> Option<Host> {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Some(Host::Address(address.into()));
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // Where the last label is a number, the whole was meant to be an IPv4 address.
+    let named = |last: &str| !last.bytes().all(|b| b.is_ascii_digit());
+    let mut labels = text.split('.');
+    (text.len() <= 253 && labels.clone().all(label) && labels.next_back().is_some_and(named))
+        .then(|| Host::Name(text.to_owned()))
+}
+
+/// A number that every reader of the file takes alike: to a shell `010` is eight.
+fn number(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    if !digits || text.len() > 1 && text.starts_with('0') {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// One of some words.
+fn word<T: Copy, const N: usize>(text: &str, words: [(&str, T); N]) -> Parsed<T> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let known = words.map(|(word, _)| word);
+    Err(format!(
+        "one of {} is allowed{}",
+        known.join(", "),
+        did_you_mean(text, known)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused<T>(parse: impl Fn(&str) -> Parsed<T>, texts: &[&str]) {
+        for text in texts {
+            let message = parse(text)
+                .err()
+                .unwrap_or_else(|| panic!("'{text}' is taken"));
+            assert!(message.contains("allowed"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_what_openwrt_takes() {
+        for text in ["1", "on", "true", "yes", "enabled"] {
+            assert_eq!(flag(text), Ok(true));
+        }
+        for text in ["0", "off", "false", "no", "disabled"] {
+            assert_eq!(flag(text), Ok(false));
+        }
+        refused(flag, &["2", "On", "TRUE", "y", "disable", " 1", "01"]);
+    }
+
+    #[test]
+    fn ports() {
+        assert_eq!(port("1").map(NonZeroU16::get), Ok(1));
+        assert_eq!(port("65535").map(NonZeroU16::get), Ok(65535));
+        refused(
+            port,
+            &[
+                "0", "65536", "70000", "+80", "-1", "080", "0x50", "8o", "443 ", "٤٤٣",
+            ],
+        );
+        refused(port, &["18446744073709551617", "4294967739"]);
+    }
+
+    #[test]
+    fn times() {
+        let parse = seconds(1..=60);
+        assert_eq!(parse("1"), Ok(Duration::from_secs(1)));
+        assert_eq!(parse("60"), Ok(Duration::from_secs(60)));
+        assert_eq!(seconds(0..=9)("0"), Ok(Duration::ZERO));
+        refused(parse, &["0", "61", "1.5", "5s", "1e1", ""]);
+    }
+
+    #[test]
+    fn counts() {
+        let n = |n| NonZeroU32::new(n).unwrap();
+        assert_eq!(count_or_off(9)("0"), Ok(None));
+        assert_eq!(count_or_off(9)("9"), Ok(Some(n(9))));
+        refused(count_or_off(9), &["10", "off", "auto", "00"]);
+        assert_eq!(count_or_auto(9)("auto"), Ok(Auto::Auto));
+        assert_eq!(count_or_auto(9)("9"), Ok(Auto::Fixed(n(9))));
+        refused(count_or_auto(9), &["0", "10", "Auto", "-1"]);
+    }
+
+    #[test]
+    fn words_are_suggested() {
+        assert_eq!(log_level("warn"), Ok(LevelFilter::Warn));
+        assert_eq!(log_level("off"), Ok(LevelFilter::Off));
+        let message = log_level("warning").unwrap_err();
+        assert!(message.ends_with("is allowed"), "{message}");
+        assert!(
+            log_level("dbug")
+                .unwrap_err()
+                .ends_with("did you mean 'debug'?")
+        );
+        assert_eq!(proxy_header("none"), Ok(ProxyHeader::None));
+        assert_eq!(proxy_header("v2"), Ok(ProxyHeader::V2));
+        assert!(
+            proxy_header("V1")
+                .unwrap_err()
+                .ends_with("did you mean 'v1'?")
+        );
+    }
+
+    #[test]
+    fn zones_and_paths() {
+        assert_eq!(zone("wan_6.a-b"), Ok("wan_6.a-b".to_owned()));
+        refused(zone, &["*", "wan lan", "wan;reboot", "$x", &"w".repeat(33)]);
+        assert_eq!(
+            path("/etc/ssl/acme/a.pem"),
+            Ok(PathBuf::from("/etc/ssl/acme/a.pem"))
+        );
+        refused(path, &["a.pem", "./a.pem", "~/a.pem", "/etc/"]);
+    }
+
+    #[test]
+    fn a_public_host_is_a_name_or_an_ipv4_address() {
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        for text in [
+            "example.net",
+            "my-router",
+            "xn--bcher-kva.example",
+            "192.0.2.1",
+            &longest,
+        ] {
+            assert_eq!(public_host(text), Ok(text.to_owned()));
+        }
+        refused(
+            public_host,
+            &[
+                "a..b",
+                "a.",
+                ".a",
+                "-a.net",
+                "a-.net",
+                "a_b.net",
+                "bücher.de",
+            ],
+        );
+        refused(
+            public_host,
+            &["256.1.1.1", "1.2.3", "a b", "a:443", "http://a", "a/b", "*"],
+        );
+        refused(public_host, &[&format!("{longest}b"), &"a".repeat(64)]);
+        for text in ["2001:db8::1", "[2001:db8::1]", "::ffff:192.0.2.1"] {
+            assert!(public_host(text).unwrap_err().contains("IPv6"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bind_address_is_one_address() {
+        assert_eq!(bind_address("192.0.2.1"), Ok("192.0.2.1".parse().unwrap()));
+        assert_eq!(
+            bind_address("2001:db8::1"),
+            Ok("2001:db8::1".parse().unwrap())
+        );
+        assert_eq!(
+            bind_address("::ffff:192.0.2.1"),
+            Ok("192.0.2.1".parse().unwrap())
+        );
+        refused(
+            bind_address,
+            &[
+                "0.0.0.0",
+                "::",
+                "lan",
+                "224.0.0.1",
+                "ff02::1",
+                "192.0.2.1:80",
+            ],
+        );
+        refused(
+            bind_address,
+            &["192.0.2.0/24", "255.255.255.255", "[::1]", "fe80::1%br-lan"],
+        );
+    }
+
+    #[test]
+    fn a_network_is_a_range_or_an_address() {
+        for (text, expected) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.9/24", "192.0.2.0/24"),
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ] {
+            assert_eq!(network(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+        refused(
+            network,
+            &[
+                "192.0.2.0/33",
+                "192.0.2/24",
+                "example.net",
+                "10.0.0.0/255.0.0.0",
+                "/8",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_host_with_its_port() {
+        let address = |text: &str| Host::Address(text.parse().unwrap());
+        for (text, host, port) in [
+            (
+                "g.whatsapp.net:5222",
+                Host::Name("g.whatsapp.net".to_owned()),
+                5222,
+            ),
+            ("192.0.2.1:443", address("192.0.2.1"), 443),
+            ("[2001:db8::1]:80", address("2001:db8::1"), 80),
+        ] {
+            let port = NonZeroU16::new(port).unwrap();
+            assert_eq!(host_port(text), Ok(HostPort { host, port }), "{text}");
+        }
+        refused(
+            host_port,
+            &[
+                "g.whatsapp.net",
+                "g.whatsapp.net:",
+                ":443",
+                "a:b:443",
+                "[a]:443",
+            ],
+        );
+        refused(
+            host_port,
+            &[
+                "2001:db8::1",
+                "[2001:db8::1]",
+                "[192.0.2.1]:443",
+                "[::1:443",
+                "a:0",
+            ],
+        );
+        refused(
+            host_port,
+            &["http://a:80", "a:70000", "[::1]443", "1.2.3:443"],
+        );
+    }
+}

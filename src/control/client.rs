@@ -1,0 +1,91 @@
+//! The commands' end of the control socket: a [`Request`] in, its answer out. Blocks, but never
+//! for much longer than [`REQUEST_TIMEOUT`].
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::{CertificateStatus, Error, REQUEST_TIMEOUT, Request, Status};
+
+/// Asks the daemon that listens at `path` how it fares.
+pub fn status(path: &Path) -> Result<Status, Error> {
+    parse(path, &ask(path, Request::Status)?)
+}
+
+/// Has the daemon that listens at `path` make a new pair, and says which.
+pub fn new_certificate(path: &Path) -> Result<CertificateStatus, Error> {
+    let line = ask(path, Request::NewCertificate)?;
+    parse(path, &line).map(|NewCertificate { certificate }| certificate)
+}
+
+/// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
+/// newline.
+pub fn ask(path: &Path, request: Request) -> Result<String, Error> {
+    let no_answer = |source| Error::NoAnswer {
+        path: path.to_path_buf(),
+        source,
+    };
+    let stream = connect(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            Error::NotRunning(path.to_path_buf())
+        }
+        io::ErrorKind::PermissionDenied => Error::Denied(path.to_path_buf()),
+        _ => no_answer(source),
+    })?;
+    let line = exchange(stream, request).map_err(no_answer)?;
+    match serde_json::from_str(&line) {
+        Ok(Refusal { error }) => Err(Error::Refused(error)),
+        Err(_) => Ok(line),
+    }
+}
+
+/// How long the daemon may stay silent: its own limit on a request and a second.
+const TIMEOUT: Duration = Duration::from_secs(REQUEST_TIMEOUT.as_secs() + 1);
+
+/// The longest answer that is read, in bytes.
+const ANSWER_MAX: u64 = 1 << 20;
+
+/// Connects with the timeouts set first: where the daemon's queue is full, connecting waits too.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// One line there, one back.
+fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
+    let mut line = serde_json::to_string(&request)?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    line.clear();
+    BufReader::new(stream.take(ANSWER_MAX)).read_line(&mut line)?;
+    match line.pop() {
+        Some('\n') => Ok(line),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, Error> {
+    serde_json::from_str(line).map_err(|error| Error::Garbled {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct NewCertificate {
+    certificate: CertificateStatus,
+}

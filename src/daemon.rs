@@ -1,0 +1,423 @@
+//! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
+//! it or nothing when the configuration changes, and tells how it fares.
+
+mod terminator;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use self::terminator::Terminator;
+use crate::admission::{Admission, Bound, Cap};
+use crate::config::{self, Auto, Config, Listener, Problems};
+use crate::control::{CertificateStatus, Connections, ListenerStatus, SCHEMA, State, Status};
+use crate::listener::{self, Place};
+use crate::logger;
+use crate::stats::Totals;
+use crate::tls::identity;
+use crate::upstream::Upstream;
+use crate::worker::{Plan, Report, Worker};
+
+/// How often to look whether the last connection has ended, once no more are taken.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the daemon cannot start, or cannot take a new configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// `main.enabled` is off.
+    #[error("{0}: section 'main', option enabled '0': set it to '1' to run")]
+    Disabled(String),
+    /// There is no certificate to show.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Listener(#[from] listener::Error),
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+}
+
+/// The running proxy.
+#[derive(Debug)]
+pub struct Daemon {
+    started: Instant,
+    /// Where the configuration comes from; `None` is the embedded default.
+    file: Option<PathBuf>,
+    state_dir: PathBuf,
+    config: Arc<Config>,
+    /// What was wrong with the file at the last reload.
+    errors: Vec<String>,
+    draining: bool,
+    cap: Cap,
+    admission: Arc<Admission>,
+    workers: Vec<Worker>,
+    /// Where the workers listen.
+    places: HashSet<Place>,
+    /// Every port that was ever ours.
+    ports: HashSet<NonZeroU16>,
+    upstreams: Vec<Kept>,
+    terminator: Option<Terminator>,
+}
+
+/// An upstream with the task that keeps it fresh.
+#[derive(Debug)]
+struct Kept {
+    config: Arc<config::Upstream>,
+    connect_timeout: Duration,
+    upstream: Arc<Upstream>,
+    task: JoinHandle<()>,
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Listens as `config` says. `file` is where later configurations are read from. Wants a
+    /// tokio `LocalRuntime` around it, on a thread that is no worker.
+    pub fn start(config: Config, file: Option<PathBuf>, state_dir: PathBuf) -> Result<Self, Error> {
+        let cap = find_cap(&config);
+        let admission = Admission::new(cap.connections);
+        let workers = (0..worker_count(config.workers))
+            .map(|index| Worker::start(index, Arc::clone(&admission)))
+            .collect::<io::Result<_>>()
+            .map_err(Error::Worker)?;
+        let mut daemon = Self {
+            started: Instant::now(),
+            file,
+            state_dir,
+            config: Arc::new(config.clone()),
+            errors: Vec::new(),
+            draining: false,
+            cap,
+            admission,
+            workers,
+            places: HashSet::new(),
+            ports: HashSet::new(),
+            upstreams: Vec::new(),
+            terminator: None,
+        };
+        daemon.apply(config)?;
+        for listener in &daemon.config.listeners {
+            log::info!(target: logger::START, "{}", describe(listener));
+        }
+        Ok(daemon)
+    }
+
+    /// Reads the configuration again and follows it; if it cannot be followed, goes on as before
+    /// and says so in the log and in [`Status::configuration_errors`].
+    pub fn reload(&mut self) {
+        let Some(file) = self.file.clone() else {
+            log::warn!("there is no configuration file to read again");
+            return;
+        };
+        let result = config::load(&file).map_err(Error::from).and_then(|loaded| {
+            for warning in &loaded.warnings {
+                log::warn!("{warning}");
+            }
+            if !loaded.config.enabled {
+                return Err(Error::Disabled(file.display().to_string()));
+            }
+            if loaded.config.workers != self.config.workers {
+                log::warn!("option workers has changed: restart to follow it");
+            }
+            self.apply(loaded.config)
+        });
+        let text = result
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        self.errors = text.lines().map(str::to_owned).collect();
+        for error in &self.errors {
+            log::error!("{error}");
+        }
+        if self.errors.is_empty() {
+            log::info!("the configuration has been read again");
+        } else {
+            log::error!("the configuration from before stays in use");
+        }
+    }
+
+    /// Makes a new pair of our own and shows it from now on. Nothing that the old one's session
+    /// tickets promised holds any more.
+    pub fn renew_certificate(&mut self) -> Result<CertificateStatus, String> {
+        let Some(terminator) = &mut self.terminator else {
+            return Err("no listener has option tls '1'".into());
+        };
+        terminator.renew(&self.state_dir)?;
+        let status = terminator.status();
+        self.order(Vec::new());
+        Ok(status)
+    }
+
+    /// Asks the workers what they have counted.
+    pub fn reports(&self) -> Vec<oneshot::Receiver<Report>> {
+        self.workers.iter().map(Worker::report).collect()
+    }
+
+    /// How the daemon fares, with what the workers have counted.
+    pub fn status(&self, reports: &[Report]) -> Status {
+        let sum = |name: &str| {
+            let mut sum = Totals::default();
+            for totals in reports.iter().filter_map(|report| report.get(name)) {
+                sum += totals;
+            }
+            sum
+        };
+        let accepted = reports
+            .iter()
+            .flat_map(Report::values)
+            .map(|totals| totals.accepted);
+        Status {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            state: if self.draining {
+                State::Draining
+            } else {
+                State::Running
+            },
+            configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
+            configuration_errors: self.errors.clone(),
+            host: self.config.host.clone(),
+            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
+            memory_bytes: resident_memory().unwrap_or_default(),
+            connections: Connections {
+                now: self.admission.now().into(),
+                peak: self.admission.peak().into(),
+                cap: self.cap.connections.into(),
+                bound_by: self.cap.bound.name().into(),
+                accepted: accepted.sum(),
+            },
+            listeners: self
+                .config
+                .listeners
+                .iter()
+                .map(|listener| listener_status(listener, sum(&listener.name)))
+                .collect(),
+            upstreams: self
+                .upstreams
+                .iter()
+                .map(|kept| kept.upstream.status())
+                .collect(),
+            certificate: self.terminator.as_ref().map(Terminator::status),
+        }
+    }
+
+    /// Takes no more connections, and gives those that are open `drain_timeout` to end.
+    pub fn drain(&mut self) -> impl Future<Output = ()> + use<> {
+        self.draining = true;
+        for worker in &self.workers {
+            worker.listen(&self.config, Vec::new());
+        }
+        let admission = Arc::clone(&self.admission);
+        let limit = self.config.timeouts.drain;
+        async move {
+            let ended = async {
+                while admission.now() > 0 {
+                    sleep(DRAIN_LOOK).await;
+                }
+            };
+            if timeout(limit, ended).await.is_err() {
+                log::info!("{} connections were still open", admission.now());
+            }
+        }
+    }
+
+    /// Follows `config`, or changes nothing.
+    fn apply(&mut self, config: Config) -> Result<(), Error> {
+        let terminator = Terminator::of(&config, self.terminator.as_ref(), &self.state_dir);
+        if let (Err(error), Some(running)) = (&terminator, &mut self.terminator) {
+            running.error = Some(error.to_string());
+        }
+        let terminator = terminator?;
+        let mut sockets = Vec::new();
+        for listener in &config.listeners {
+            sockets.push(self.bind(listener)?);
+        }
+
+        self.cap = find_cap(&config);
+        self.admission.set_cap(self.cap.connections);
+        logger::set_level(config.log_level);
+        self.terminator = terminator;
+        self.upstreams = self.keep_upstreams(&config);
+        self.places = config.listeners.iter().map(Place::from).collect();
+        self.ports
+            .extend(config.listeners.iter().map(|listener| listener.bind_port));
+        self.config = Arc::new(config);
+        self.order(sockets);
+        Ok(())
+    }
+
+    /// A socket for each worker; none where they have theirs.
+    fn bind(&self, listener: &Listener) -> Result<Vec<TcpListener>, Error> {
+        if self.places.contains(&Place::from(listener)) {
+            return Ok(Vec::new());
+        }
+        let ours = self.ports.contains(&listener.bind_port);
+        Ok(listener::bind(listener, self.workers.len(), ours)?)
+    }
+
+    /// The upstreams that `config` leads to. One whose configuration stays keeps what it knows.
+    fn keep_upstreams(&mut self, config: &Config) -> Vec<Kept> {
+        let mut before = std::mem::take(&mut self.upstreams);
+        let connect_timeout = config.timeouts.connect;
+        let used = |upstream: &&Arc<config::Upstream>| {
+            let mut listeners = config.listeners.iter();
+            listeners.any(|listener| listener.upstream == **upstream)
+        };
+        let keep = |upstream: &Arc<config::Upstream>| {
+            let same =
+                |kept: &Kept| kept.config == *upstream && kept.connect_timeout == connect_timeout;
+            match before.iter().position(same) {
+                Some(index) => before.swap_remove(index),
+                None => Kept::start(Arc::clone(upstream), connect_timeout),
+            }
+        };
+        config.upstreams.iter().filter(used).map(keep).collect()
+    }
+
+    /// Tells the workers what to listen to. `sockets` are the new ones, of each listener.
+    fn order(&self, mut sockets: Vec<Vec<TcpListener>>) {
+        for worker in &self.workers {
+            let plans = self
+                .config
+                .listeners
+                .iter()
+                .enumerate()
+                .filter_map(|(index, listener)| {
+                    let kept = self
+                        .upstreams
+                        .iter()
+                        .find(|kept| kept.config == listener.upstream)?;
+                    Some(Plan {
+                        listener: listener.clone(),
+                        upstream: Arc::clone(&kept.upstream),
+                        tls: self
+                            .terminator
+                            .as_ref()
+                            .filter(|_| listener.tls)
+                            .map(Terminator::acceptor),
+                        socket: sockets.get_mut(index).and_then(Vec::pop),
+                    })
+                });
+            worker.listen(&self.config, plans.collect());
+        }
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn start(config: Arc<config::Upstream>, connect_timeout: Duration) -> Self {
+        let upstream = Upstream::new(Arc::clone(&config));
+        let fresh = Arc::clone(&upstream).keep_fresh(connect_timeout);
+        let task = tokio::task::spawn_local(fresh);
+        Self {
+            config,
+            connect_timeout,
+            upstream,
+            task,
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// As many threads as cores, or as the operator wants, but no more than cores.
+fn worker_count(option: Auto<NonZeroU32>) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match option {
+        Auto::Auto => cores,
+        Auto::Fixed(wanted) => {
+            let wanted = usize::try_from(wanted.get()).unwrap_or(usize::MAX);
+            if wanted > cores {
+                log::warn!("option workers '{wanted}' is lowered to {cores}, the number of cores");
+            }
+            wanted.min(cores)
+        }
+    }
+}
+
+fn find_cap(config: &Config) -> Cap {
+    let cap = Cap::find(config.limits.max_connections);
+    if let Auto::Fixed(wanted) = config.limits.max_connections
+        && cap.bound != Bound::Option
+    {
+        let (connections, bound) = (cap.connections, cap.bound.name());
+        log::warn!(
+            "option max_connections '{wanted}' is lowered to {connections}: {bound} allows no more"
+        );
+    }
+    cap
+}
+
+/// The line about a listener that is logged at start.
+fn describe(listener: &Listener) -> String {
+    let Listener {
+        name,
+        port,
+        bind_port,
+        upstream,
+        ..
+    } = listener;
+    let tls = if listener.tls { " over TLS" } else { "" };
+    let public = if port == bind_port {
+        String::new()
+    } else {
+        format!(", to which public port {port} must be redirected")
+    };
+    format!(
+        "listening on port {bind_port}{public}: {name}, {}{tls}",
+        upstream.name
+    )
+}
+
+fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
+    let by_reason = |counts: BTreeMap<&'static str, u64>| {
+        let owned = |(reason, count): (&str, u64)| (reason.to_owned(), count);
+        counts.into_iter().map(owned).collect()
+    };
+    ListenerStatus {
+        name: listener.name.clone(),
+        port: listener.port.get(),
+        bind_port: listener.bind_port.get(),
+        bind_address: listener.bind_address,
+        service: listener.upstream.name.clone(),
+        tls: listener.tls,
+        accept_proxy: listener.accept_proxy,
+        active: totals.active,
+        accepted: totals.accepted,
+        refused: by_reason(totals.refused),
+        ended: by_reason(totals.ended),
+        accept_errors: by_reason(totals.accept_errors),
+        bytes_up: totals.bytes_up,
+        bytes_down: totals.bytes_down,
+    }
+}
+
+/// Bytes of memory that this process holds (proc_pid_statm(5)).
+fn resident_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}

@@ -1,0 +1,50 @@
+//! What every TCP socket of ours is set to, on the client side and on the upstream side.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// How long a connection may be silent before the kernel asks whether the peer is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
+
+/// Between two such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many of them may stay without an answer.
+const KEEPALIVE_RETRIES: u32 = 6;
+
+/// How long bytes, or a question of keepalive, may stay without an acknowledgement.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Sets a socket up so that bytes leave at once and a peer that is gone is noticed: 90 s after its
+/// last sign of life where the connection is idle, 30 s after bytes were sent where it is not.
+pub fn tune<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
+    let socket = socket.into();
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn every_option_is_set() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        tune(&socket).unwrap();
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    }
+}

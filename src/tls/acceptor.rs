@@ -1,0 +1,57 @@
+//! An [`Identity`] in, what handshakes need out: protocol versions, ciphers, session tickets.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::sign::SingleCertAndKey;
+use rustls::{CipherSuite, SupportedCipherSuite};
+
+use super::identity::Identity;
+
+/// Makes what all TLS listeners share. TLS 1.2 and 1.3, any server name or none, any ALPN or
+/// none. Sessions resume by tickets alone, whose keys live in what is returned: they never leave
+/// memory, change by themselves every six hours, and end with it, so tickets issued under one
+/// identity cannot resume under the next.
+pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut provider = ring::default_provider();
+    let aes = has_aes();
+    if !aes {
+        provider
+            .cipher_suites
+            .sort_by_key(|suite| !is_chacha(suite));
+    }
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
+    // Phones have AES instructions and ask for AES first; a router without must not agree.
+    config.ignore_client_order = !aes;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ring::Ticketer::new()?;
+    Ok(Arc::new(config))
+}
+
+/// The cryptography that everything here uses.
+pub(super) fn provider() -> CryptoProvider {
+    ring::default_provider()
+}
+
+fn is_chacha(suite: &SupportedCipherSuite) -> bool {
+    matches!(
+        suite.suite(),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    )
+}
+
+/// Whether the CPU has instructions for AES.
+fn has_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}

@@ -1,0 +1,358 @@
+//! The certificate that TLS listeners show, with its private key: the operator's, loaded from his
+//! files, or our own, made on first start and kept in the state folder.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use time::{Duration, OffsetDateTime};
+
+/// Our own pair in the state folder: one file, so that key and certificate always match.
+const FILE: &str = "self-signed.pem";
+
+/// How long our own certificate is valid, as the reference's is.
+const VALIDITY: Duration = Duration::days(3_650);
+
+/// 2026-01-01. A router without a set clock believes in 1970, or in the day its firmware was
+/// built; a certificate made then must be valid all the same once the clock is right.
+const EARLIEST: i64 = 1_767_225_600;
+
+/// 2100-01-01. A clock beyond is broken.
+const LATEST: i64 = 4_102_444_800;
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file holds no certificate.
+    #[error("{path}: no PEM certificate in it", path = .0.display())]
+    NoCertificate(PathBuf),
+    /// A file cannot be read, or is not PEM.
+    #[error("{path}: {source}", path = .path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// Key and certificate are not a pair, or of a kind that cannot be used.
+    #[error("{cert} with {key}: {source}", cert = .cert.display(), key = .key.display())]
+    Pair {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What is wrong with them.
+        source: rustls::Error,
+    },
+    /// A certificate that cannot be understood.
+    #[error("{path}: not an X.509 certificate of version 3", path = .0.display())]
+    Malformed(PathBuf),
+    /// Our own pair cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// There are no random numbers.
+    #[error("cannot make a certificate: no random numbers")]
+    Random,
+}
+
+/// A certificate chain with its private key.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    key: Arc<CertifiedKey>,
+    names: Vec<String>,
+    not_after: OffsetDateTime,
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// Loads the operator's pair: `cert` is the chain, leaf first; both are PEM.
+    pub fn load(cert: &Path, key: &Path) -> Result<Self, Error> {
+        let pem = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Pem { path, source }
+        };
+        let chain = CertificateDer::pem_file_iter(cert)
+            .map_err(pem(cert))?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(pem(cert))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+        Self::new(chain, private, cert, key)
+    }
+
+    /// Our own pair from `state_dir`; a new one, as [`Identity::make`] has it, where there is
+    /// none that can be used.
+    pub fn own(state_dir: &Path) -> Result<Self, Error> {
+        let file = state_dir.join(FILE);
+        match Self::load(&file, &file) {
+            Ok(kept) if kept.not_after > clock() => return Ok(kept),
+            Ok(_) => log::info!("the certificate in {} has expired", file.display()),
+            Err(Error::Pem {
+                source: pem::Error::Io(e),
+                ..
+            }) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => log::warn!("{error}; making a new pair"),
+        }
+        Self::make(state_dir)
+    }
+
+    /// Makes a new pair of our own and keeps it in `state_dir`, in a file that nobody else can
+    /// read. Where it cannot be kept it serves all the same, until the next start.
+    pub fn make(state_dir: &Path) -> Result<Self, Error> {
+        let random = SystemRandom::new();
+        let name = plausible_name(&random)?;
+        let mut params = rcgen::CertificateParams::new([name.clone()])?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name.clone());
+        // Some time within the last weeks, or all proxies would tell when they were set up.
+        let age = i64::from(u32::from_ne_bytes(random_bytes(&random)?) % (60 * 86_400));
+        params.not_before = clock() - Duration::seconds(age);
+        params.not_after = params.not_before + VALIDITY;
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        let certificate = params.self_signed(&key)?;
+
+        let pem = key.serialize_pem() + &certificate.pem();
+        if let Err(error) = keep(state_dir, pem.as_bytes()) {
+            let folder = state_dir.display();
+            log::warn!(
+                "cannot keep the certificate in {folder}: {error}; the next start makes a new one"
+            );
+        }
+        let file = state_dir.join(FILE);
+        let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        Self::new(vec![certificate.into()], private, &file, &file)
+    }
+
+    /// The chain with its key.
+    pub(super) fn key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key)
+    }
+
+    /// The DNS names that the certificate is for.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The last moment of the certificate's validity.
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
+    /// SHA-256 over the certificate's DER, in lowercase hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        let leaf = self.key.cert.first().map_or(&[][..], AsRef::as_ref);
+        digest(&SHA256, leaf)
+            .as_ref()
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+
+    /// Whether both show the same certificate.
+    pub fn is(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        private: PrivateKeyDer<'static>,
+        cert: &Path,
+        key: &Path,
+    ) -> Result<Self, Error> {
+        let leaf = chain
+            .first()
+            .ok_or_else(|| Error::NoCertificate(cert.to_owned()))?;
+        let not_after = not_after(leaf).map_err(|_| Error::Malformed(cert.to_owned()))?;
+        let names = webpki::EndEntityCert::try_from(leaf)
+            .map_err(|_| Error::Malformed(cert.to_owned()))?
+            .valid_dns_names()
+            .map(str::to_owned)
+            .collect();
+        let provider = super::acceptor::provider();
+        let pair = CertifiedKey::from_der(chain, private, &provider);
+        Ok(Self {
+            key: Arc::new(pair.map_err(|source| Error::Pair {
+                cert: cert.to_owned(),
+                key: key.to_owned(),
+                source,
+            })?),
+            names,
+            not_after,
+        })
+    }
+}
+
+/// The time, or the nearest that can be true.
+fn clock() -> OffsetDateTime {
+    let now = OffsetDateTime::from(SystemTime::now()).unix_timestamp();
+    let now = if now > LATEST {
+        EARLIEST
+    } else {
+        now.max(EARLIEST)
+    };
+    OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// The end of validity of an X.509 certificate (RFC 5280, 4.1), which webpki keeps to itself.
+fn not_after(der: &[u8]) -> yasna::ASN1Result<OffsetDateTime> {
+    yasna::parse_der(der, |reader| {
+        reader.read_sequence(|certificate| {
+            let not_after = certificate.next().read_sequence(|fields| {
+                for _version_serial_signature_issuer in 0..4 {
+                    fields.next().read_der()?;
+                }
+                let not_after = fields.next().read_sequence(|validity| {
+                    validity.next().read_der()?;
+                    read_time(validity.next())
+                })?;
+                #[expect(clippy::redundant_closure_for_method_calls)] // the method is less general
+                while fields.read_optional(|field| field.read_der())?.is_some() {}
+                Ok(not_after)
+            })?;
+            for _algorithm_signature in 0..2 {
+                certificate.next().read_der()?;
+            }
+            Ok(not_after)
+        })
+    })
+}
+
+fn read_time(reader: yasna::BERReader<'_, '_>) -> yasna::ASN1Result<OffsetDateTime> {
+    if reader.lookahead_tag()? == yasna::tags::TAG_UTCTIME {
+        Ok(*reader.read_utctime()?.datetime())
+    } else {
+        Ok(*reader.read_generalized_time()?.datetime())
+    }
+}
+
+/// A name as somebody's small server might have. Never the operator's: it would give him away.
+fn plausible_name(random: &SystemRandom) -> Result<String, Error> {
+    const CONSONANTS: &[u8; 16] = b"bcdfghjklmnprstv";
+    const VOWELS: &[u8; 4] = b"aeio";
+    let bytes: [u8; 12] = random_bytes(random)?;
+    let syllables = 3 + usize::from(bytes[0] % 3);
+    let mut name = String::new();
+    for pair in bytes[1..].chunks_exact(2).take(syllables) {
+        name.push(CONSONANTS[usize::from(pair[0] % 16)].into());
+        name.push(VOWELS[usize::from(pair[1] % 4)].into());
+    }
+    Ok(name + [".net", ".com", ".org", ".net"][usize::from(bytes[11] % 4)])
+}
+
+fn random_bytes<const N: usize>(random: &SystemRandom) -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes).map_err(|_| Error::Random)?;
+    Ok(bytes)
+}
+
+/// Writes our pair so that it is there whole or not at all, and nobody else can read it.
+fn keep(state_dir: &Path, pem: &[u8]) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)?;
+    let temporary = state_dir.join(format!("{FILE}.new"));
+    match fs::remove_file(&temporary) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    // `create_new` follows no link that somebody may have planted.
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(pem)?;
+    file.sync_all()?;
+    fs::rename(&temporary, state_dir.join(FILE))?;
+    fs::File::open(state_dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn own_pair_is_made_once_and_kept_private() {
+        let dir = folder("kept");
+        let made = Identity::own(&dir).expect("made");
+        let kept = Identity::own(&dir).expect("kept");
+        assert!(made.is(&kept));
+        assert_eq!(made.names(), kept.names());
+        let mode = fs::metadata(dir.join(FILE))
+            .expect("file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn new_pair_replaces_the_kept_one() {
+        let dir = folder("new");
+        let first = Identity::own(&dir).expect("made");
+        let second = Identity::make(&dir).expect("made");
+        assert!(!first.is(&second));
+        assert!(second.is(&Identity::own(&dir).expect("kept")));
+    }
+
+    #[test]
+    fn broken_file_is_replaced() {
+        let dir = folder("broken");
+        Identity::own(&dir).expect("made");
+        fs::write(dir.join(FILE), "-----BEGIN CERTIFICATE-----\nnonsense").expect("written");
+        let mended = Identity::own(&dir).expect("made");
+        assert!(mended.is(&Identity::own(&dir).expect("kept")));
+    }
+
+    #[test]
+    fn folder_that_cannot_be_written_does_not_stop_us() {
+        assert!(Identity::own(Path::new("/proc/nowhere")).is_ok());
+    }
+
+    #[test]
+    fn planted_link_is_not_followed() {
+        let dir = folder("link");
+        let victim = dir.join("victim");
+        fs::write(&victim, "precious").expect("written");
+        for name in [FILE.to_owned(), format!("{FILE}.new")] {
+            std::os::unix::fs::symlink(&victim, dir.join(name)).expect("linked");
+        }
+        Identity::make(&dir).expect("made");
+        assert_eq!(fs::read(&victim).expect("read"), b"precious");
+    }
+
+    #[test]
+    fn validity_begins_before_now_and_lasts_for_years() {
+        let identity = Identity::make(&folder("validity")).expect("made");
+        let left = identity.not_after() - clock();
+        assert!(left > Duration::days(3_500), "{left}");
+        assert!(left <= VALIDITY, "{left}");
+    }
+
+    #[test]
+    fn key_of_another_certificate_is_refused() {
+        let (one, two) = (folder("one"), folder("two"));
+        Identity::own(&one).expect("made");
+        Identity::own(&two).expect("made");
+        let error = Identity::load(&one.join(FILE), &two.join(FILE)).expect_err("no pair");
+        assert!(matches!(error, Error::Pair { .. }), "{error}");
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("waproxy-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("a temporary folder");
+        dir
+    }
+}

@@ -1,0 +1,299 @@
+//! One TLS connection, over rustls' unbuffered interface: the buffered one keeps buffers of its
+//! own for every connection, this one works in those of the thread. An idle connection owns
+//! only rustls' state.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::ServerConfig;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
+
+use crate::side::{BUFFER, Plain, Side, with_buffer};
+
+/// Plain bytes of one record (RFC 8446, 5.1). Encrypted, they fit into a [`BUFFER`].
+const RECORD: usize = 16_384;
+
+/// The most that encryption adds to a record: header, nonce, tag and content type (RFC 8446, 5.2).
+const OVERHEAD: usize = 5 + 256;
+
+/// Bytes that the peer may leave untaken before we stop reading what it says: it could make us
+/// answer without end, with key updates for example.
+const MAX_BACKLOG: usize = BUFFER;
+
+/// Why a handshake failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client closed or reset the connection.
+    #[error("the client left: {0}")]
+    Left(#[source] io::Error),
+    /// The client does not speak TLS, or none that we accept. It has been sent an alert.
+    #[error("TLS: {0}")]
+    Protocol(#[from] rustls::Error),
+}
+
+/// A connection whose handshake is done.
+pub struct Tls {
+    socket: Plain,
+    session: UnbufferedServerConnection,
+    /// The beginning of a record whose end has not come: empty, or [`BUFFER`] bytes of which the
+    /// first `filled` count.
+    partial: Vec<u8>,
+    filled: usize,
+    /// Plain bytes that came with the last flight of the handshake.
+    early: Vec<u8>,
+    /// The peer will send no more.
+    ended: bool,
+    /// We have said that we will send no more.
+    finished: bool,
+}
+
+/// Shakes hands with a client as its server. Takes as long as the client likes.
+pub async fn accept(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Tls>, Error> {
+    let mut tls = Box::new(Tls {
+        socket,
+        session: UnbufferedServerConnection::new(config)?,
+        partial: Vec::new(),
+        filled: 0,
+        early: Vec::new(),
+        ended: false,
+        finished: false,
+    });
+    poll_fn(|cx| tls.poll_handshake(cx)).await?;
+    Ok(tls)
+}
+
+/// What one read from the socket brought.
+#[derive(Default)]
+struct Received {
+    /// Plain bytes.
+    plain: usize,
+    /// Whether they are the last.
+    end: bool,
+}
+
+// === impl Tls ===
+
+impl Tls {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.session.is_handshaking() {
+            let ended = with_buffer(|plain| {
+                let received = ready!(self.poll_receive(cx, plain))?;
+                self.early.extend_from_slice(&plain[..received.plain]);
+                Poll::Ready(Ok::<_, Error>(received.end))
+            });
+            if ready!(ended)? {
+                let left = io::Error::from(ErrorKind::UnexpectedEof);
+                return Poll::Ready(Err(Error::Left(left)));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once from the socket, and decrypts into `plain`.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        plain: &mut [u8],
+    ) -> Poll<Result<Received, Error>> {
+        if self.socket.backlog() > MAX_BACKLOG {
+            ready!(self.socket.poll_drained(cx)).map_err(Error::Left)?;
+        }
+        ready!(self.socket.poll_readable(cx)).map_err(Error::Left)?;
+        let mut partial = std::mem::take(&mut self.partial);
+        let received = if partial.is_empty() {
+            with_buffer(|cipher| {
+                let received = self.poll_receive_into(cx, cipher, plain);
+                if self.filled > 0 {
+                    partial = cipher.to_vec();
+                }
+                received
+            })
+        } else {
+            self.poll_receive_into(cx, &mut partial, plain)
+        };
+        if self.filled > 0 {
+            self.partial = partial;
+        }
+        received
+    }
+
+    /// As `poll_receive`, by way of `cipher`, of which the first `filled` bytes are old ones.
+    fn poll_receive_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        cipher: &mut [u8],
+        plain: &mut [u8],
+    ) -> Poll<Result<Received, Error>> {
+        if self.filled == cipher.len() {
+            let error = rustls::Error::General("a message is too long".into());
+            return Poll::Ready(Err(Error::Protocol(error)));
+        }
+        let read = ready!(self.socket.poll_read(cx, &mut cipher[self.filled..]));
+        let read = read.map_err(Error::Left)?;
+        let filled = self.filled + read;
+        let mut received = Received {
+            plain: 0,
+            end: read == 0,
+        };
+        let used = self.process(&mut cipher[..filled], plain, &mut received)?;
+        cipher.copy_within(used..filled, 0);
+        self.filled = filled - used;
+        Poll::Ready(Ok(received))
+    }
+
+    /// Lets rustls have `cipher`, sends what it answers, and returns how many bytes are used up.
+    fn process(
+        &mut self,
+        cipher: &mut [u8],
+        plain: &mut [u8],
+        received: &mut Received,
+    ) -> Result<usize, Error> {
+        let mut used = 0;
+        let mut failed = None;
+        with_buffer(|buffer| {
+            let mut out = Outbox::new(&mut self.socket, buffer);
+            loop {
+                let UnbufferedStatus { mut discard, state } =
+                    self.session.process_tls_records(&mut cipher[used..]);
+                match state {
+                    Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                        while let Some(record) = traffic.next_record() {
+                            let record = record?;
+                            discard += record.discard;
+                            // Plain bytes are fewer than those of the records they came in.
+                            let end = received.plain + record.payload.len();
+                            plain[received.plain..end].copy_from_slice(record.payload);
+                            received.plain = end;
+                        }
+                    }
+                    Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                        out.fill(|room| data.encode(room)).map_err(Error::Left)?;
+                    }
+                    Ok(ConnectionState::TransmitTlsData(data)) => {
+                        out.send().map_err(Error::Left)?;
+                        data.done();
+                    }
+                    Ok(ConnectionState::PeerClosed) => received.end = true,
+                    // Once more after an error, for the alert.
+                    Err(error) if failed.is_none() => failed = Some(error),
+                    Ok(_) | Err(_) => break,
+                }
+                used += discard;
+            }
+            out.send().map_err(Error::Left)
+        })?;
+        failed.map_or(Ok(used), |error| Err(Error::Protocol(error)))
+    }
+
+    /// Encrypts and sends what `write` makes of the session.
+    fn write(
+        &mut self,
+        write: impl FnOnce(
+            WriteTraffic<'_, ServerConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, EncryptError>,
+    ) -> io::Result<()> {
+        with_buffer(|buffer| {
+            let mut out = Outbox::new(&mut self.socket, buffer);
+            loop {
+                match self.session.process_tls_records(&mut []).state {
+                    Ok(ConnectionState::WriteTraffic(traffic)) => {
+                        out.fill(|room| write(traffic, room))?;
+                        return out.send();
+                    }
+                    Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                        out.fill(|room| data.encode(room))?;
+                    }
+                    Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                    Ok(_) => return Err(ErrorKind::BrokenPipe.into()),
+                    Err(error) => return Err(io::Error::other(error)),
+                }
+            }
+        })
+    }
+}
+
+// Boxed, because a relay keeps its sides in place and most have no TLS.
+impl Side for Box<Tls> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            buffer[..early.len()].copy_from_slice(&early);
+            return Poll::Ready(Ok(early.len()));
+        }
+        while !self.ended {
+            let received = ready!(self.poll_receive(cx, buffer)).map_err(io::Error::other)?;
+            self.ended = received.end;
+            if received.plain > 0 {
+                return Poll::Ready(Ok(received.plain));
+            }
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.poll_reset(cx)
+    }
+
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_drained(cx)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for record in bytes.chunks(RECORD) {
+            self.write(|mut traffic, room| traffic.encrypt(record, room))?;
+        }
+        Ok(())
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished {
+            self.finished = true;
+            self.write(|mut traffic, room| traffic.queue_close_notify(room))?;
+        }
+        self.socket.poll_finish(cx)
+    }
+
+    fn reset(&self) {
+        self.socket.reset();
+    }
+}
+
+/// Gathers records, so that a flight of them is sent with one call.
+struct Outbox<'a> {
+    socket: &'a mut Plain,
+    buffer: &'a mut [u8],
+    filled: usize,
+}
+
+// === impl Outbox ===
+
+impl<'a> Outbox<'a> {
+    fn new(socket: &'a mut Plain, buffer: &'a mut [u8]) -> Self {
+        Self {
+            socket,
+            buffer,
+            filled: 0,
+        }
+    }
+
+    /// Adds what `encode` writes into the room that is left, after making room if need be.
+    fn fill<E: std::error::Error + Send + Sync + 'static>(
+        &mut self,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> io::Result<()> {
+        if self.buffer.len() - self.filled < RECORD + OVERHEAD {
+            self.send()?;
+        }
+        self.filled += encode(&mut self.buffer[self.filled..]).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let filled = std::mem::take(&mut self.filled);
+        self.socket.send(&self.buffer[..filled])
+    }
+}

@@ -1,0 +1,179 @@
+//! Accepts from one listening socket and starts a session for each connection, until it is told
+//! to stop. No error of accept ends it, and none makes it spin.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::admission::Admission;
+use crate::session::{self, Settings};
+
+/// How long to wait where the system is short of something, and only connections that end can
+/// help.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a shortage is logged.
+const SHORTAGE_LOG: Duration = Duration::from_secs(60);
+
+/// What accepts.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    settings: RefCell<Rc<Settings>>,
+    admission: Arc<Admission>,
+    stopped: Cell<bool>,
+    wake: Notify,
+    last_log: Cell<Option<Instant>>,
+}
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    /// Accepts from `socket`, in a task of its own.
+    pub(super) fn start(
+        socket: net::TcpListener,
+        settings: Rc<Settings>,
+        admission: &Arc<Admission>,
+    ) -> io::Result<Rc<Self>> {
+        let socket = TcpListener::from_std(socket)?;
+        let acceptor = Rc::new(Self {
+            settings: RefCell::new(settings),
+            admission: Arc::clone(admission),
+            stopped: Cell::new(false),
+            wake: Notify::new(),
+            last_log: Cell::new(None),
+        });
+        tokio::task::spawn_local(Rc::clone(&acceptor).run(socket));
+        Ok(acceptor)
+    }
+
+    /// Changes the settings for connections to come.
+    pub(super) fn change(&self, settings: Rc<Settings>) {
+        *self.settings.borrow_mut() = settings;
+    }
+
+    /// Accepts what waits, and then no more.
+    pub(super) fn stop(&self) {
+        self.stopped.set(true);
+        self.wake.notify_one();
+    }
+
+    async fn run(self: Rc<Self>, socket: TcpListener) {
+        while let Some(accepted) = self.next(&socket).await {
+            match accepted {
+                Ok((client, peer)) => self.admit(client, peer),
+                Err(error) => self.pause_after(&error).await,
+            }
+        }
+        if let Err(error) = self.drain(socket) {
+            log::debug!("closing a listener: {error}");
+        }
+    }
+
+    /// The next connection, or `None` after `stop`.
+    async fn next(&self, socket: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        let mut woken = pin!(self.wake.notified());
+        poll_fn(|cx| {
+            if self.stopped.get() || woken.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            socket.poll_accept(cx).map(Some)
+        })
+        .await
+    }
+
+    /// Accepts all that waits in a socket before it is closed: the kernel resets the rest.
+    fn drain(&self, socket: TcpListener) -> io::Result<()> {
+        let socket = socket.into_std()?;
+        loop {
+            match socket.accept() {
+                Ok((client, peer)) => {
+                    client.set_nonblocking(true)?;
+                    self.admit(TcpStream::from_std(client)?, peer);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if is_of_one_connection(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn admit(&self, client: TcpStream, peer: SocketAddr) {
+        let settings = Rc::clone(&self.settings.borrow());
+        settings.counters.accepted.add(1);
+        let Some(permit) = self.admission.admit() else {
+            settings.counters.refused.count("max_connections");
+            // Cannot fail on a TCP socket; and if it did, an ordinary close would follow.
+            let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+            return;
+        };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        tokio::task::spawn_local(session::run(client, peer, permit, settings));
+    }
+
+    async fn pause_after(&self, error: &io::Error) {
+        let settings = Rc::clone(&self.settings.borrow());
+        settings.counters.accept_errors.count(name(error));
+        if is_of_one_connection(error) {
+            return;
+        }
+        if self
+            .last_log
+            .get()
+            .is_none_or(|last| last.elapsed() >= SHORTAGE_LOG)
+        {
+            self.last_log.set(Some(Instant::now()));
+            log::warn!(
+                "{}: cannot accept connections: {error}",
+                settings.listener.name
+            );
+        }
+        sleep(SHORTAGE_PAUSE).await;
+    }
+}
+
+/// Whether only the connection that would have been accepted is lost: accept(2) hands on errors
+/// of the network too.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use Errno as E;
+    Errno::from_io_error(error).is_some_and(|errno| {
+        [
+            E::CONNABORTED,
+            E::INTR,
+            E::PERM,
+            E::PROTO,
+            E::NETDOWN,
+            E::NOPROTOOPT,
+            E::HOSTDOWN,
+            E::NONET,
+            E::HOSTUNREACH,
+            E::OPNOTSUPP,
+            E::NETUNREACH,
+            E::TIMEDOUT,
+        ]
+        .contains(&errno)
+    })
+}
+
+/// The reason that it is counted under.
+fn name(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::CONNABORTED) => "ECONNABORTED",
+        Some(Errno::MFILE) => "EMFILE",
+        Some(Errno::NFILE) => "ENFILE",
+        Some(Errno::NOBUFS) => "ENOBUFS",
+        Some(Errno::NOMEM) => "ENOMEM",
+        _ => "other",
+    }
+}

@@ -26,7 +26,7 @@ pub(super) fn of_port(port: u16) -> Option<String> {
 }
 
 /// The inode of the socket that listens on `port`, from a table of the form of /proc/net/tcp
-/// (proc_net_tcp in the kernel's documentation).
+/// (`proc_net_tcp` in the kernel's documentation).
 fn listening_inode(table: &str, port: u16) -> Option<&str> {
     const LISTEN: &str = "0A";
     table.lines().skip(1).find_map(|line| {

@@ -84,8 +84,14 @@ struct Session<O> {
 /// Where a connection is in its life. What only its beginning needs is boxed, and freed after.
 enum Stage<O> {
     Opening(Pin<Box<O>>),
-    Plain(Relay<Plain, Plain>, Permit),
-    Tls(Relay<Box<Tls>, Plain>, Permit),
+    Plain {
+        relay: Relay<Plain, Plain>,
+        _permit: Permit,
+    },
+    Tls {
+        relay: Relay<Box<Tls>, Plain>,
+        _permit: Permit,
+    },
 }
 
 // === impl Session ===
@@ -101,8 +107,8 @@ impl<O: Future<Output = Result<Open, Outcome>>> Future for Session<O> {
                     Ok(open) => session.stage = session.settings.relay(open),
                     Err(outcome) => break outcome,
                 },
-                Stage::Plain(relay, _) => break Outcome::Carried(ready!(Pin::new(relay).poll(cx))),
-                Stage::Tls(relay, _) => break Outcome::Carried(ready!(Pin::new(relay).poll(cx))),
+                Stage::Plain { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
+                Stage::Tls { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
             }
         };
         session.settings.count(outcome);
@@ -225,12 +231,14 @@ impl Settings {
             permit,
         } = open;
         match client {
-            Client::Plain(client) => {
-                Stage::Plain(Relay::new(client, upstream, patience, counters), permit)
-            }
-            Client::Tls(client) => {
-                Stage::Tls(Relay::new(client, upstream, patience, counters), permit)
-            }
+            Client::Plain(client) => Stage::Plain {
+                relay: Relay::new(client, upstream, patience, counters),
+                _permit: permit,
+            },
+            Client::Tls(client) => Stage::Tls {
+                relay: Relay::new(client, upstream, patience, counters),
+                _permit: permit,
+            },
         }
     }
 
@@ -283,6 +291,12 @@ impl Outcome {
     /// Whether the connection was turned away by a rule, and did not fail by itself.
     fn is_refusal(self) -> bool {
         matches!(self, Self::TooManyOfClient | Self::UntrustedProxy)
+    }
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        Self::Carried(end)
     }
 }
 

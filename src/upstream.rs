@@ -27,6 +27,7 @@ use crate::config::{self, Host, HostPort};
 
 /// One upstream of the configuration, shared by the workers, which dial, and the main thread, which
 /// keeps it fresh.
+#[derive(Debug)]
 pub struct Upstream {
     config: Arc<config::Upstream>,
     state: Mutex<State>,

@@ -16,6 +16,7 @@ use super::{AddressStatus, DialError, Health, Status};
 const DOWN_AFTER: u8 = 3;
 
 /// What is known of an upstream.
+#[derive(Debug)]
 pub(super) struct State {
     /// One for each configured address, in their order.
     entries: Vec<Entry>,
@@ -30,6 +31,7 @@ pub(super) struct State {
 }
 
 /// One configured address.
+#[derive(Debug)]
 struct Entry {
     /// As it stands in the configuration.
     name: String,
@@ -44,6 +46,7 @@ struct Entry {
 }
 
 /// An address that may be dialled.
+#[derive(Debug)]
 struct Record {
     address: SocketAddr,
     health: Health,

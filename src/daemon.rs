@@ -415,7 +415,7 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
     }
 }
 
-/// Bytes of memory that this process holds (proc_pid_statm(5)).
+/// Bytes of memory that this process holds (`proc_pid_statm(5)`).
 fn resident_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;

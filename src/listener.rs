@@ -1,5 +1,5 @@
 //! Listening sockets: a configured listener in, one bound socket for each worker out. The sockets
-//! share the port (SO_REUSEPORT), and the kernel spreads connections over them.
+//! share the port (`SO_REUSEPORT`), and the kernel spreads connections over them.
 
 mod holder;
 

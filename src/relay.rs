@@ -40,24 +40,19 @@ pub struct Patience {
     pub half_close: u32,
 }
 
-/// Carries bytes between `client` and `upstream` and counts them in `counters`. When the future
-/// is done, both sides are closed, with a reset where one was carried over.
-pub fn relay<C: Side + Unpin, U: Side + Unpin>(
+/// Two sides with bytes flowing between them. A future; when it is done, drop it to close both
+/// sides, with a reset where one was carried over.
+#[derive(Debug)]
+pub struct Relay<C, U> {
     client: C,
     upstream: U,
+    up: Flow,
+    down: Flow,
+    /// Who has reset the connection while bytes of his may still be on their way.
+    gone: Option<Party>,
     patience: Patience,
+    deadline: Deadline,
     counters: Rc<Counters>,
-) -> impl Future<Output = End> {
-    Relay {
-        client,
-        upstream,
-        up: Flow::Open,
-        down: Flow::Open,
-        gone: None,
-        patience,
-        deadline: Deadline::after(patience.idle),
-        counters,
-    }
 }
 
 /// One direction.
@@ -76,6 +71,7 @@ enum Party {
 }
 
 /// Why a direction cannot go on.
+#[derive(Clone, Copy)]
 enum Fault {
     /// The sink is gone.
     Sink,
@@ -85,19 +81,23 @@ enum Fault {
     SourceBlocked,
 }
 
-struct Relay<C, U> {
-    client: C,
-    upstream: U,
-    up: Flow,
-    down: Flow,
-    /// Who has reset the connection while bytes of his may still be on their way.
-    gone: Option<Party>,
-    patience: Patience,
-    deadline: Deadline,
-    counters: Rc<Counters>,
-}
-
 // === impl Relay ===
+
+impl<C: Side, U: Side> Relay<C, U> {
+    /// Carries bytes between `client` and `upstream` and counts them in `counters`.
+    pub fn new(client: C, upstream: U, patience: Patience, counters: Rc<Counters>) -> Self {
+        Self {
+            client,
+            upstream,
+            up: Flow::Open,
+            down: Flow::Open,
+            gone: None,
+            patience,
+            deadline: Deadline::after(patience.idle),
+            counters,
+        }
+    }
+}
 
 impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
     type Output = End;

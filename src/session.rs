@@ -2,8 +2,10 @@
 //! order of the stages.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -15,7 +17,7 @@ use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
-use crate::relay::{End, Patience, relay};
+use crate::relay::{End, Patience, Relay};
 use crate::side::{Plain, Side};
 use crate::stats::Counters;
 use crate::tls::{self, Tls};
@@ -64,33 +66,61 @@ pub fn run(
     permit: Permit,
     settings: Rc<Settings>,
 ) -> impl Future<Output = ()> {
-    settings
-        .counters
-        .active
-        .set(settings.counters.active.get() + 1);
-    // Boxed, and freed before the relay begins: most of a connection's life needs none of it.
-    let opening = Box::pin(open(client, peer, permit, Rc::clone(&settings)));
-    async move {
-        let outcome = match opening.await {
-            Ok((client, upstream, _permit)) => {
-                let counters = Rc::clone(&settings.counters);
-                let patience = settings.patience();
-                Outcome::Carried(match client {
-                    Client::Plain(client) => relay(client, upstream, patience, counters).await,
-                    Client::Tls(client) => relay(client, upstream, patience, counters).await,
-                })
-            }
-            Err(outcome) => outcome,
-        };
-        let counters = &settings.counters;
-        counters.active.set(counters.active.get() - 1);
-        if outcome.is_refusal() {
-            counters.refused.count(outcome.reason());
-        } else {
-            counters.ended.count(outcome.reason());
-        }
-        log::debug!("{}: {peer}: {}", settings.listener.name, outcome.reason());
+    let active = &settings.counters.active;
+    active.set(active.get() + 1);
+    let opening = open(client, peer, permit, Rc::clone(&settings));
+    Session {
+        stage: Stage::Opening(Box::pin(opening)),
+        settings,
     }
+}
+
+/// A connection, as small as can be: routers hold thousands of them.
+struct Session<O> {
+    stage: Stage<O>,
+    settings: Rc<Settings>,
+}
+
+/// Where a connection is in its life. What only its beginning needs is boxed, and freed after.
+enum Stage<O> {
+    Opening(Pin<Box<O>>),
+    Plain {
+        relay: Relay<Plain, Plain>,
+        _permit: Permit,
+    },
+    Tls {
+        relay: Relay<Box<Tls>, Plain>,
+        _permit: Permit,
+    },
+}
+
+// === impl Session ===
+
+impl<O: Future<Output = Result<Open, Outcome>>> Future for Session<O> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let session = self.get_mut();
+        let outcome = loop {
+            match &mut session.stage {
+                Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(open) => session.stage = session.settings.relay(open),
+                    Err(outcome) => break outcome,
+                },
+                Stage::Plain { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
+                Stage::Tls { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
+            }
+        };
+        session.settings.count(outcome);
+        Poll::Ready(())
+    }
+}
+
+/// A connection whose relay can begin.
+struct Open {
+    client: Client,
+    upstream: Plain,
+    permit: Permit,
 }
 
 /// The client's side, as the listener has it.
@@ -105,7 +135,7 @@ async fn open(
     peer: SocketAddr,
     mut permit: Permit,
     settings: Rc<Settings>,
-) -> Result<(Client, Plain, Permit), Outcome> {
+) -> Result<Open, Outcome> {
     let Config {
         limits, timeouts, ..
     } = &*settings.config;
@@ -156,7 +186,11 @@ async fn open(
             .send(header.as_ref())
             .map_err(|_| Outcome::Upstream("upstream_connect"))?;
     }
-    Ok((client, upstream, permit))
+    Ok(Open {
+        client,
+        upstream,
+        permit,
+    })
 }
 
 /// Closes with a reset, which costs us nothing more.
@@ -184,12 +218,41 @@ impl Settings {
         }
     }
 
-    fn patience(&self) -> Patience {
+    fn relay<O>(&self, open: Open) -> Stage<O> {
         let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-        Patience {
+        let patience = Patience {
             idle: seconds(self.config.timeouts.idle),
             half_close: seconds(self.config.timeouts.half_close),
+        };
+        let counters = Rc::clone(&self.counters);
+        let Open {
+            client,
+            upstream,
+            permit,
+        } = open;
+        match client {
+            Client::Plain(client) => Stage::Plain {
+                relay: Relay::new(client, upstream, patience, counters),
+                _permit: permit,
+            },
+            Client::Tls(client) => Stage::Tls {
+                relay: Relay::new(client, upstream, patience, counters),
+                _permit: permit,
+            },
         }
+    }
+
+    /// Counts a connection that has ended.
+    fn count(&self, outcome: Outcome) {
+        let Counters {
+            active,
+            refused,
+            ended,
+            ..
+        } = &*self.counters;
+        active.set(active.get() - 1);
+        let tally = if outcome.is_refusal() { refused } else { ended };
+        tally.count(outcome.reason());
     }
 }
 
@@ -231,6 +294,12 @@ impl Outcome {
     }
 }
 
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        Self::Carried(end)
+    }
+}
+
 impl From<DialError> for Outcome {
     fn from(error: DialError) -> Self {
         Self::Upstream(error.reason())
@@ -252,5 +321,20 @@ impl From<tls::Error> for Outcome {
             tls::Error::Left(_) => Self::ClientLeft,
             tls::Error::Protocol(_) => Self::Tls,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// tokio rounds a task up to a multiple of 128 bytes, and routers hold thousands of them.
+    #[test]
+    fn session_future_stays_small() {
+        fn size_of_output<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_output(run);
+        assert!(size <= 256, "{size} bytes");
     }
 }

@@ -40,7 +40,7 @@ pub struct Cap {
 pub enum Bound {
     /// Half of the firewall's connection tracking table.
     Conntrack,
-    /// RLIMIT_NOFILE.
+    /// `RLIMIT_NOFILE`.
     Files,
     /// The limit of the reference.
     Limit,
@@ -53,7 +53,7 @@ pub enum Bound {
 // === impl Cap ===
 
 impl Cap {
-    /// The cap for the option `max_connections` on this machine. Raises RLIMIT_NOFILE as far as
+    /// The cap for the option `max_connections` on this machine. Raises `RLIMIT_NOFILE` as far as
     /// it needs and may. An option above what memory, files or connection tracking allow is
     /// lowered: then `bound` is not [`Bound::Option`].
     pub fn find(option: Auto<NonZeroU32>) -> Self {

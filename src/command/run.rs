@@ -76,7 +76,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let mut drained = pin!(drained);
     poll_fn(|cx| match drained.as_mut().poll(cx) {
         Poll::Pending => again.as_mut().poll(cx),
-        ready => ready,
+        Poll::Ready(()) => Poll::Ready(()),
     })
     .await;
     // Takes the socket away.

@@ -19,14 +19,20 @@ pub(super) fn of_port(port: u16) -> Option<String> {
     let process = fs::read_dir("/proc")
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|process| holds(process))?;
+        .filter_map(|process| Some((pid_of(&process)?, process)))
+        .find(|(_, process)| holds(process));
+    let (pid, process) = process?;
     let name = fs::read_to_string(process.join("comm")).ok()?;
-    let pid = process.file_name()?.to_string_lossy();
     Some(format!("{} (pid {pid})", name.trim_end()))
 }
 
+/// The process of a folder in /proc, if it is one's.
+fn pid_of(folder: &Path) -> Option<u32> {
+    folder.file_name()?.to_str()?.parse().ok()
+}
+
 /// The inode of the socket that listens on `port`, from a table of the form of /proc/net/tcp
-/// (proc_net_tcp in the kernel's documentation).
+/// (`proc_net_tcp` in the kernel's documentation).
 fn listening_inode(table: &str, port: u16) -> Option<&str> {
     const LISTEN: &str = "0A";
     table.lines().skip(1).find_map(|line| {

@@ -45,7 +45,8 @@ pub async fn tick() {
     }
 }
 
-/// A moment, of this thread, by which something must have happened.
+/// A moment of this thread, by which something must have happened.
+#[derive(Debug)]
 pub(super) struct Deadline {
     index: u32,
 }

@@ -290,11 +290,8 @@ mod tests {
         let kept = Identity::own(&dir).expect("kept");
         assert!(made.is(&kept));
         assert_eq!(made.names(), kept.names());
-        let mode = fs::metadata(dir.join(FILE))
-            .expect("file")
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let metadata = fs::metadata(dir.join(FILE)).expect("file");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

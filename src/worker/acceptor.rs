@@ -25,7 +25,7 @@ use crate::session::{self, Settings};
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a shortage is logged.
-const SHORTAGE_LOG: Duration = Duration::from_secs(60);
+const SHORTAGE_LOG: Duration = Duration::from_mins(1);
 
 /// What accepts.
 #[derive(Debug)]

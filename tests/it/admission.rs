@@ -1,7 +1,7 @@
 //! Caps hold, whichever worker a connection comes to.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
 use crate::support::client::{Ending, connect_from, ending_of};
 use crate::support::daemon::Daemon;
@@ -20,8 +20,7 @@ fn no_more_than_max_connections_come_in() {
     let daemon = Daemon::start(&setup);
     let target = (Ipv4Addr::LOCALHOST, daemon.port("plain"));
 
-    let attempts =
-        (0..40).map(|_| attempt(connect_from(Ipv4Addr::new(127, 66, 0, 1), target).unwrap()));
+    let attempts = (0..40).map(|_| attempt(Ipv4Addr::new(127, 66, 0, 1), target));
     let mut admitted: Vec<TcpStream> = attempts.flatten().collect();
     assert_eq!(admitted.len(), 10);
     let status = daemon.until("30 are refused", |status| {
@@ -32,8 +31,7 @@ fn no_more_than_max_connections_come_in() {
 
     drop(admitted.split_off(7));
     daemon.until("7 are left", |status| status.open() == 7);
-    let attempts =
-        (0..5).map(|_| attempt(connect_from(Ipv4Addr::new(127, 66, 0, 1), target).unwrap()));
+    let attempts = (0..5).map(|_| attempt(Ipv4Addr::new(127, 66, 0, 1), target));
     assert_eq!(attempts.flatten().collect::<Vec<_>>().len(), 3);
 }
 
@@ -50,8 +48,7 @@ fn no_more_than_max_connections_per_client_come_from_one_address() {
 
     let mut admitted = Vec::new();
     for client in 1..=4 {
-        let attempts = (0..8)
-            .map(|_| attempt(connect_from(Ipv4Addr::new(127, 66, 1, client), target).unwrap()));
+        let attempts = (0..8).map(|_| attempt(Ipv4Addr::new(127, 66, 1, client), target));
         let of_this_client: Vec<_> = attempts.flatten().collect();
         assert_eq!(of_this_client.len(), 3, "of client {client}");
         admitted.extend(of_this_client);
@@ -62,8 +59,8 @@ fn no_more_than_max_connections_per_client_come_from_one_address() {
 
     drop(admitted);
     daemon.until("none is left", |status| status.open() == 0);
-    let again = connect_from(Ipv4Addr::new(127, 66, 1, 1), target).unwrap();
-    assert!(attempt(again).is_some(), "places are given back");
+    let again = attempt(Ipv4Addr::new(127, 66, 1, 1), target);
+    assert!(again.is_some(), "places are given back");
 }
 
 #[test]
@@ -83,7 +80,7 @@ fn an_ipv6_client_is_its_64() {
     let port = daemon.port("plain");
     let from = |host: &str| {
         let source: IpAddr = host.parse().unwrap();
-        network.inside(move || attempt(connect_from(source, (Ipv6Addr::LOCALHOST, port)).unwrap()))
+        network.inside(move || attempt(source, (Ipv6Addr::LOCALHOST, port)))
     };
     let first = from("2001:db8:1::1");
     let neighbour = from("2001:db8:1::2");
@@ -122,20 +119,15 @@ fn a_cap_that_the_system_cannot_hold_is_lowered_with_a_warning() {
 }
 
 /// The connection where it came in; `None` where it was refused, which must be by a reset.
-fn attempt(mut stream: TcpStream) -> Option<TcpStream> {
-    let mut answer = [0; 4];
-    match stream
-        .write_all(b"ping")
-        .and_then(|()| stream.read_exact(&mut answer))
-    {
-        Ok(()) => Some(stream),
-        Err(error) => {
-            assert_eq!(
-                ending_of(&error),
-                Some(Ending::Reset),
-                "refused, but not by a reset: {error}"
-            );
-            None
-        }
+fn attempt(source: impl Into<IpAddr>, target: impl Into<SocketAddr>) -> Option<TcpStream> {
+    let attempt = connect_from(source, target).and_then(|mut stream| {
+        stream.write_all(b"ping")?;
+        stream.read_exact(&mut [0; 4])?;
+        Ok(stream)
+    });
+    if let Err(error) = &attempt {
+        let ending = ending_of(error);
+        assert_eq!(ending, Some(Ending::Reset), "refused, but so: {error}");
     }
+    attempt.ok()
 }

@@ -16,7 +16,7 @@ use crate::support::stand_in::StandIn;
 fn our_own_pair_is_made_once_and_kept_to_ourselves() {
     let echo = StandIn::echo();
     let mut daemon = Daemon::start(&setup(&echo).main("host", "volunteer.example.org"));
-    let first = daemon.connect_tls("chat").certificate();
+    let first = daemon.connect_tls("chat_in").certificate();
     let fingerprint = daemon.status().0["certificate"]["sha256"].clone();
 
     let folder = Folder::new();
@@ -44,7 +44,7 @@ fn our_own_pair_is_made_once_and_kept_to_ourselves() {
     assert!(daemon.wait().success());
     daemon.start_again();
     assert_eq!(
-        daemon.connect_tls("chat").certificate(),
+        daemon.connect_tls("chat_in").certificate(),
         first,
         "a new pair at the second start"
     );
@@ -57,7 +57,7 @@ fn two_installations_have_nothing_in_common() {
     let folder = Folder::new();
     let subjects = [0, 1].map(|_| {
         let daemon = Daemon::start(&setup(&echo));
-        let text = text_of(&folder, &daemon.connect_tls("chat").certificate());
+        let text = text_of(&folder, &daemon.connect_tls("chat_in").certificate());
         text.lines()
             .find(|line| line.trim_start().starts_with("Subject:"))
             .unwrap()
@@ -83,7 +83,7 @@ fn the_pair_of_the_operator_is_shown_and_read_again() {
     let daemon = Daemon::start(&with_pair);
     assert!(shown(&daemon, &folder).contains("CN = ecdsa.example"));
 
-    let mut old = daemon.connect_tls("chat");
+    let mut old = daemon.connect_tls("chat_in");
     put(&rsa, &in_use);
     daemon.hang_up();
     daemon.until("the new names show", |status| {
@@ -142,7 +142,7 @@ fn a_bad_pair_is_an_error_and_the_old_one_stays() {
 
 fn setup(echo: &StandIn) -> Setup {
     Setup::new()
-        .with(listener("chat", "chat").option("tls", 1))
+        .with(listener("chat_in", "chat").option("tls", 1))
         .with(upstream("chat", echo.address(), "none"))
 }
 
@@ -153,7 +153,7 @@ fn put(pair: &Pair, place: &Pair) {
 
 /// The certificate of a new connection, in openssl's words.
 fn shown(daemon: &Daemon, folder: &Folder) -> String {
-    text_of(folder, &daemon.connect_tls("chat").certificate())
+    text_of(folder, &daemon.connect_tls("chat_in").certificate())
 }
 
 fn text_of(folder: &Folder, certificate: &[u8]) -> String {

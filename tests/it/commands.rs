@@ -29,10 +29,13 @@ fn status_is_a_table_that_fits_a_terminal() {
         assert!(line.chars().count() <= 80, "longer than 80 columns: {line}");
         assert_eq!(line, line.trim_end(), "blanks at the end");
     }
-    for word in ["chat_tls", "media", "running"] {
+    for word in ["chat_tls", "media_main", "running"] {
         assert!(table.contains(word), "no {word}");
     }
-    assert!(table.contains(&daemon.port("media").to_string()), "no port");
+    assert!(
+        table.contains(&daemon.port("media_main").to_string()),
+        "no port"
+    );
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn status_as_json_has_every_part_of_the_schema() {
         "bytes_up",
         "bytes_down",
     ] {
-        let listener = status.listener("media");
+        let listener = status.listener("media_main");
         assert!(listener.get(part).is_some(), "no {part} in {listener:#}");
     }
     for part in ["name", "health", "addresses", "last_error"] {
@@ -101,7 +104,7 @@ fn status_as_json_has_every_part_of_the_schema() {
 fn share_prints_the_link_of_the_running_ports() {
     let daemon = used();
     let link = daemon.ask("share", &[]).success();
-    let (chat, media) = (daemon.port("chat_tls"), daemon.port("media"));
+    let (chat, media) = (daemon.port("chat_tls"), daemon.port("media_main"));
     let expected = format!(
         "https://wa.me/proxy?host=proxy.example.org&chatPort={chat}&mediaPort={media}&chatTLS=true"
     );
@@ -119,7 +122,7 @@ fn metrics_are_openmetrics() {
     println!("{families}");
     let connections = families
         .lines()
-        .filter(|line| line.contains("media"))
+        .filter(|line| line.contains("media_main"))
         .count();
     assert!(connections > 0, "nothing about the listener media");
 }
@@ -249,14 +252,14 @@ const NOBODY: u32 = 65534;
 fn used() -> Daemon {
     let echo = StandIn::echo();
     let daemon = Daemon::start(&two_listeners(&echo.address().to_string()));
-    let mut client = daemon.connect("media");
+    let mut client = daemon.connect("media_main");
     client
         .write_all(&Random::new(1).bytes(10_000, 10_000))
         .unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&mut client).1, Ending::Closed);
     daemon.until("the connection is counted", |status| {
-        status.ended("media", "closed") == 1
+        status.ended("media_main", "closed") == 1
     });
     daemon
 }
@@ -265,7 +268,7 @@ fn two_listeners(address: &str) -> Setup {
     Setup::new()
         .main("host", "proxy.example.org")
         .with(listener("chat_tls", "chat").option("tls", 1))
-        .with(listener("media", "media"))
+        .with(listener("media_main", "media"))
         .with(upstream("chat", address, "v1"))
         .with(upstream("media", address, "none"))
 }

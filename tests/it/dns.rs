@@ -28,7 +28,7 @@ fn dns_that_is_dead_at_start_heals_without_a_restart() {
     });
     let setup = Setup::new()
         .main("connect_timeout", 2)
-        .with(listener("chat", "chat"))
+        .with(listener("chat_in", "chat"))
         .with(upstream(
             "chat",
             format!("chat.whatsapp.test:{}", echo.address().port()),
@@ -36,13 +36,13 @@ fn dns_that_is_dead_at_start_heals_without_a_restart() {
         ));
     let daemon = Daemon::start_under(&network.prefix(), &setup);
     let connect = || {
-        let target = (Ipv4Addr::LOCALHOST, daemon.port("chat"));
+        let target = (Ipv4Addr::LOCALHOST, daemon.port("chat_in"));
         network.inside(|| connect_from(Ipv4Addr::LOCALHOST, target).unwrap())
     };
 
     assert!(!ping(connect()), "it works without DNS");
     daemon.until("counted", |status| {
-        status.ended("chat", "upstream_unresolved") == 1
+        status.ended("chat_in", "upstream_unresolved") == 1
     });
     let error = daemon.status().upstream("chat")["last_error"].to_string();
     assert!(

@@ -75,8 +75,7 @@ fn addresses_arrive_through_haproxy_in_front() {
             }
         }
     }
-    let first = ways[0].frontend;
-    let _haproxy = Haproxy::start_in(folder, &sections, first);
+    let _haproxy = Haproxy::start_in(folder, &sections);
 
     for Way {
         frontend,
@@ -136,14 +135,15 @@ fn addresses_arrive_at_haproxy_behind() {
         .unwrap();
         for version in ["v1", "v2"] {
             let name = format!("{version}_{port}");
-            setup = setup.with(listener(&name, &name)).with(upstream(
-                &name,
+            let service = format!("to_{name}");
+            setup = setup.with(listener(&name, &service)).with(upstream(
+                &service,
                 format!("{host}:{port}"),
                 version,
             ));
         }
     }
-    let _haproxy = Haproxy::start(&sections, first);
+    let _haproxy = Haproxy::start(&sections);
     let daemon = Daemon::start(&setup);
     for port in [first, second] {
         for version in ["v1", "v2"] {

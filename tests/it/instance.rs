@@ -13,11 +13,11 @@ use crate::support::stand_in::StandIn;
 #[test]
 fn a_second_daemon_at_the_same_control_socket_is_refused() {
     let echo = StandIn::echo();
-    let daemon = Daemon::start(&setup(&echo, listener("chat", "chat")));
+    let daemon = Daemon::start(&setup(&echo, listener("chat_in", "chat")));
     // Other ports: the control socket is all that they share.
     daemon.folder().write(
         "waproxy.config",
-        setup(&echo, listener("chat", "chat")).text(),
+        setup(&echo, listener("chat_in", "chat")).text(),
     );
     let second = run(&mut command_at(daemon.folder().path(), "run", &[]));
     assert_eq!(second.status.code(), Some(1), "{second:?}");
@@ -28,7 +28,7 @@ fn a_second_daemon_at_the_same_control_socket_is_refused() {
     );
     assert_eq!(
         daemon.status().0["listeners"][0]["port"],
-        daemon.port("chat"),
+        daemon.port("chat_in"),
         "the first lives on"
     );
 }
@@ -36,20 +36,20 @@ fn a_second_daemon_at_the_same_control_socket_is_refused() {
 #[test]
 fn a_second_daemon_on_the_same_ports_is_refused() {
     let echo = StandIn::echo();
-    let setup = setup(&echo, listener("chat", "chat"));
+    let setup = setup(&echo, listener("chat_in", "chat"));
     let daemon = Daemon::start(&setup);
     let second = run_in_a_new_folder(&setup);
-    assert_names_port_and_holder(&second, daemon.port("chat"), daemon.id());
+    assert_names_port_and_holder(&second, daemon.port("chat_in"), daemon.id());
 }
 
 #[test]
 fn a_port_that_is_taken_is_an_error_that_names_it_and_its_holder() {
     let echo = StandIn::echo();
-    let any = listener("chat", "chat");
-    let one = listener("chat", "chat").option("bind_address", Ipv4Addr::LOCALHOST);
+    let any = listener("chat_in", "chat");
+    let one = listener("chat_in", "chat").option("bind_address", Ipv4Addr::LOCALHOST);
     for section in [any, one] {
         let setup = setup(&echo, section);
-        let port = setup.port("chat");
+        let port = setup.port("chat_in");
         let _everywhere = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
         assert_names_port_and_holder(&run_in_a_new_folder(&setup), port, process::id());
     }
@@ -58,8 +58,8 @@ fn a_port_that_is_taken_is_an_error_that_names_it_and_its_holder() {
 #[test]
 fn a_port_that_is_taken_for_ipv4_alone_is_an_error_too() {
     let echo = StandIn::echo();
-    let setup = setup(&echo, listener("chat", "chat"));
-    let port = setup.port("chat");
+    let setup = setup(&echo, listener("chat_in", "chat"));
+    let port = setup.port("chat_in");
     let _ipv4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
     assert_names_port_and_holder(&run_in_a_new_folder(&setup), port, process::id());
 }
@@ -67,7 +67,7 @@ fn a_port_that_is_taken_for_ipv4_alone_is_an_error_too() {
 #[test]
 fn a_socket_that_a_dead_daemon_left_is_no_hindrance() {
     let echo = StandIn::echo();
-    let mut daemon = Daemon::start(&setup(&echo, listener("chat", "chat")));
+    let mut daemon = Daemon::start(&setup(&echo, listener("chat_in", "chat")));
     daemon.kill();
     assert!(daemon.control().exists(), "the socket was left");
     daemon.start_again();

@@ -28,7 +28,11 @@ fn curl_verifies_the_certificate_of_the_media_server_through_us() {
     let (_server, port) = serve(&folder, &server);
 
     let upstream = upstream("media", format!("127.0.0.1:{port}"), "none");
-    let daemon = Daemon::start(&Setup::new().with(listener("media", "media")).with(upstream));
+    let daemon = Daemon::start(
+        &Setup::new()
+            .with(listener("media_main", "media"))
+            .with(upstream),
+    );
 
     let copy = folder.join("copy");
     let good = curl(&daemon, &authority, &copy);
@@ -44,7 +48,7 @@ fn curl_verifies_the_certificate_of_the_media_server_through_us() {
 }
 
 fn curl(daemon: &Daemon, authority: &Pair, output: &Path) -> Ended {
-    let through_us = format!("{HOST}:443:127.0.0.1:{}", daemon.port("media"));
+    let through_us = format!("{HOST}:443:127.0.0.1:{}", daemon.port("media_main"));
     let mut curl = Command::new("curl");
     curl.args([
         "--silent",

@@ -17,8 +17,9 @@ fn upstreams_get_the_header_of_their_configuration_and_then_the_bytes() {
     let (stand_in, recordings) = StandIn::recorder();
     let mut setup = Setup::new();
     for version in ["none", "v1", "v2"] {
-        setup = setup.with(listener(version, version)).with(upstream(
-            version,
+        let service = format!("to_{version}");
+        setup = setup.with(listener(version, &service)).with(upstream(
+            &service,
             stand_in.address(),
             version,
         ));
@@ -54,8 +55,9 @@ fn ipv6_clients_are_named_as_such() {
     let (stand_in, recordings) = StandIn::recorder();
     let mut setup = Setup::new();
     for version in ["v1", "v2"] {
-        setup = setup.with(listener(version, version)).with(upstream(
-            version,
+        let service = format!("to_{version}");
+        setup = setup.with(listener(version, &service)).with(upstream(
+            &service,
             stand_in.address(),
             version,
         ));

@@ -25,7 +25,7 @@ fn the_upstream_is_told_the_port_that_the_phone_used() {
 
     let (stand_in, accepted) = router.inside(StandIn::handing_over);
     let setup = Setup::new()
-        .with(listener_on(443, "chat", "chat"))
+        .with(listener_on(443, "chat_in", "chat"))
         .with(upstream("chat", stand_in.address(), "v1"));
     let _daemon = Daemon::start_under(&router.prefix(), &setup);
 

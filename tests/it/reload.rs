@@ -131,20 +131,20 @@ fn listeners_that_stay_lose_no_connection_in_a_hundred_reloads() {
 fn a_listener_keeps_its_connections_and_gives_new_ones_its_new_settings() {
     let (first, second) = (named("first "), named("second"));
     let setup = Setup::new()
-        .with(listener("chat", "one"))
+        .with(listener("chat_in", "one"))
         .with(upstream("one", first.address(), "none"))
         .with(upstream("two", second.address(), "none"));
     let mut daemon = Daemon::start(&setup);
-    let port = daemon.port("chat");
-    let mut old = daemon.connect("chat");
+    let port = daemon.port("chat_in");
+    let mut old = daemon.connect("chat_in");
     assert_eq!(name_of(&mut old), "first ");
 
-    let tls = listener_on(port, "chat", "two").option("tls", 1);
+    let tls = listener_on(port, "chat_in", "two").option("tls", 1);
     daemon.reload(&setup.with(tls));
     daemon.until("the file was read", |status| {
-        status.listener("chat")["tls"] == true
+        status.listener("chat_in")["tls"] == true
     });
-    let mut new = daemon.connect_tls("chat");
+    let mut new = daemon.connect_tls("chat_in");
     assert_eq!(name_of(&mut new), "second");
     assert_eq!(name_of(&mut old), "first ");
 }
@@ -152,10 +152,9 @@ fn a_listener_keeps_its_connections_and_gives_new_ones_its_new_settings() {
 #[test]
 fn a_new_listener_whose_port_is_taken_leaves_the_others_alone() {
     let echo = StandIn::echo();
-    let setup =
-        Setup::new()
-            .with(listener("chat", "chat"))
-            .with(upstream("chat", echo.address(), "none"));
+    let setup = Setup::new()
+        .with(listener("chat_in", "chat"))
+        .with(upstream("chat", echo.address(), "none"));
     let mut daemon = Daemon::start(&setup);
     let late = listener("late", "chat");
     let with_late = setup.clone().with(late);
@@ -165,7 +164,7 @@ fn a_new_listener_whose_port_is_taken_leaves_the_others_alone() {
     daemon.until("the log names the port", |_| {
         daemon.log().contains(&port.to_string())
     });
-    echo_through(&daemon, "chat");
+    echo_through(&daemon, "chat_in");
 
     drop(taken);
     daemon.hang_up();

@@ -35,7 +35,7 @@ fn testssl_finds_nothing_but_the_self_signed_certificate() {
     // It tries HTTP inside, too; a host that hangs up saves it the wait.
     let host = StandIn::new(|mut stream| stream.read(&mut [0; 1024]).map(drop));
     let setup = Setup::new()
-        .with(listener("chat", "chat").option("tls", 1))
+        .with(listener("chat_in", "chat").option("tls", 1))
         .with(upstream("chat", host.address(), "none"));
     let daemon = Daemon::start(&setup);
     let folder = Folder::new();
@@ -53,7 +53,7 @@ fn testssl_finds_nothing_but_the_self_signed_certificate() {
     testssl
         .arg("--jsonfile")
         .arg(&report)
-        .arg(format!("127.0.0.1:{}", daemon.port("chat")));
+        .arg(format!("127.0.0.1:{}", daemon.port("chat_in")));
     let ended = run_within(Duration::from_mins(8), &mut testssl);
 
     let text = fs::read_to_string(&report)

@@ -69,7 +69,7 @@ fn openssl_reaches_an_upstream_that_wants_no_header_or_the_binary_one() {
 #[test]
 fn sessions_are_resumed() {
     let echo = StandIn::echo();
-    let setup = Setup::new().with(listener("chat", "chat").option("tls", 1));
+    let setup = Setup::new().with(listener("chat_in", "chat").option("tls", 1));
     let daemon = Daemon::start(&setup.with(upstream("chat", echo.address(), "none")));
     let folder = Folder::new();
     for version in ["-tls1_2", "-tls1_3"] {
@@ -112,9 +112,10 @@ fn chat() -> (Daemon, StandIn, Receiver<Recording>) {
     let (stand_in, recordings) = StandIn::recorder();
     let mut setup = Setup::new();
     for version in ["none", "v1", "v2"] {
+        let service = format!("to_{version}");
         setup = setup
-            .with(listener(version, version).option("tls", 1))
-            .with(upstream(version, stand_in.address(), version));
+            .with(listener(version, &service).option("tls", 1))
+            .with(upstream(&service, stand_in.address(), version));
     }
     (Daemon::start(&setup), stand_in, recordings)
 }
@@ -143,7 +144,7 @@ fn say_by_openssl(daemon: &Daemon, listener: &str, options: &[&str]) -> String {
 
 /// Says something, waits for the echo and closes; what openssl printed.
 fn greet(daemon: &Daemon, options: &[&str]) -> String {
-    let mut openssl = s_client(daemon.port("chat"), port::fresh(), options);
+    let mut openssl = s_client(daemon.port("chat_in"), port::fresh(), options);
     openssl.tell(b"greetings\n");
     let deadline = Instant::now() + PATIENCE;
     while !openssl.said().contains("greetings") {

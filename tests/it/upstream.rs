@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, read_to_end};
+use crate::support::client::{Ending, SOURCE, connect_from, ending_of, read_to_end};
 use crate::support::daemon::Daemon;
 use crate::support::relayed::Kind;
 use crate::support::setup::{Section, Setup, listener, upstream};
@@ -158,13 +158,15 @@ fn before(upstream: Section) -> Daemon {
 /// Connects, and expects an end without a byte, in time, counted by its reason.
 fn assert_fails_with(daemon: &Daemon, kind: Kind, reason: &str, window: Range<Duration>) -> Ending {
     let start = Instant::now();
-    let mut client = daemon.connect(kind.listener());
-    let (bytes, ending) = match kind {
-        Kind::Plain => read_to_end(&mut client),
+    let target = (Ipv4Addr::LOCALHOST, daemon.port(kind.listener()));
+    let (bytes, ending) = match (kind, connect_from(SOURCE, target)) {
+        (_, Err(error)) => (Vec::new(), ending_of(&error).unwrap()),
+        (Kind::Plain, Ok(mut client)) => read_to_end(&mut client),
         // The daemon may end it as early as in the handshake.
-        Kind::Tls => TlsClient::over(client).map_or((Vec::new(), Ending::Reset), |mut client| {
-            read_to_end(&mut client)
-        }),
+        (Kind::Tls, Ok(client)) => TlsClient::over(client)
+            .map_or((Vec::new(), Ending::Reset), |mut client| {
+                read_to_end(&mut client)
+            }),
     };
     assert!(bytes.is_empty());
     assert!(

@@ -25,7 +25,8 @@ pub fn connect_v6(port: u16) -> TcpStream {
     connect_from(Ipv6Addr::LOCALHOST, (Ipv6Addr::LOCALHOST, port)).unwrap()
 }
 
-/// Connects from an address of the test's choice.
+/// Connects from an address of the test's choice. A reset that follows at once may come out here
+/// or at the first read or write.
 pub fn connect_from(
     source: impl Into<IpAddr>,
     target: impl Into<SocketAddr>,
@@ -33,9 +34,9 @@ pub fn connect_from(
     let target = target.into();
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(source.into(), 0).into())?;
-    socket.connect_timeout(&target.into(), PATIENCE)?;
     let stream = TcpStream::from(socket);
     patient(&stream);
+    SockRef::from(&stream).connect(&target.into())?;
     Ok(stream)
 }
 

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folder::Folder;
+use super::port;
 use super::process::Process;
 
 pub struct Haproxy {
@@ -14,14 +15,17 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Runs it with these sections, and waits until the port answers.
-    pub fn start(sections: &str, port: u16) -> Self {
-        Self::start_in(Folder::new(), sections, port)
+    /// Runs it with these sections, and waits until it listens.
+    pub fn start(sections: &str) -> Self {
+        Self::start_in(Folder::new(), sections)
     }
 
     /// The same with files, such as certificates, that the sections name.
-    pub fn start_in(folder: Folder, sections: &str, port: u16) -> Self {
-        let file = folder.write("haproxy.cfg", format!("{BASICS}{sections}"));
+    pub fn start_in(folder: Folder, sections: &str) -> Self {
+        // A port of its own, so that asking whether it listens is no connection to anybody else.
+        let port = port::fresh();
+        let ready = format!("frontend ready\n    mode http\n    bind 127.0.0.1:{port}\n");
+        let file = folder.write("haproxy.cfg", format!("{BASICS}{ready}{sections}"));
         let mut process = Process::start(Command::new("haproxy").arg("-db").arg("-f").arg(file));
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {

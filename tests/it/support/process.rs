@@ -66,18 +66,20 @@ impl Process {
         kill_process(pid(&self.child), signal).unwrap();
     }
 
+    /// How it ended, if it has; all that it said is there then.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        let status = self.child.try_wait().unwrap()?;
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        Some(status)
     }
 
-    /// Waits for its end, and for the end of what it says.
+    /// Waits for its end.
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.has_ended() {
-                for reader in self.readers.drain(..) {
-                    reader.join().unwrap();
-                }
                 return status;
             }
             assert!(

@@ -1,0 +1,163 @@
+//! Several addresses are connected to, one shortly after the other, until one answers: RFC 8305 in
+//! spirit. Addresses and a deadline enter, the end of each attempt leaves as it comes.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::{DialError, refused};
+use crate::socket;
+
+/// How long an address may keep quiet before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// A race of addresses. Dropping it gives up what is under way.
+pub(super) struct Race {
+    candidates: Arc<[SocketAddr]>,
+    /// How many of them were started.
+    started: usize,
+    running: Vec<Attempt>,
+    next_start: Instant,
+    deadline: Instant,
+    allow_private: bool,
+}
+
+/// An attempt that has ended.
+pub(super) struct Ended {
+    pub(super) address: SocketAddr,
+    /// The connection, and how long it took.
+    pub(super) result: Result<(TcpStream, Duration), DialError>,
+}
+
+/// A connection that is being made.
+struct Attempt {
+    address: SocketAddr,
+    started: Instant,
+    stream: TcpStream,
+}
+
+impl Race {
+    pub(super) fn new(
+        candidates: Arc<[SocketAddr]>,
+        deadline: Instant,
+        allow_private: bool,
+    ) -> Self {
+        Self {
+            candidates,
+            started: 0,
+            running: Vec::new(),
+            next_start: Instant::now(),
+            deadline,
+            allow_private,
+        }
+    }
+
+    /// The next attempt to end; `None` when all have, or when the time is up and each that was
+    /// still running has been told as timed out.
+    pub(super) async fn next(&mut self) -> Option<Ended> {
+        loop {
+            let now = Instant::now();
+            if now >= self.deadline {
+                let late = self.running.pop()?;
+                return Some(late.end(Some(DialError::TimedOut)));
+            }
+            let waiting = self.candidates.get(self.started).copied();
+            let until = match waiting {
+                None if self.running.is_empty() => return None,
+                None => self.deadline,
+                Some(address) if now >= self.next_start => {
+                    if let Err(error) = self.start(address) {
+                        let result = Err(error);
+                        return Some(Ended { address, result });
+                    }
+                    continue;
+                }
+                Some(_) => self.next_start.min(self.deadline),
+            };
+
+            let end = poll_fn(|context| self.poll_end(context));
+            if let Ok(ended) = timeout_at(until, end).await {
+                self.next_start = Instant::now();
+                return Some(ended);
+            }
+        }
+    }
+
+    /// Those that had their head start, or more, and have not answered.
+    pub(super) fn overtaken(&self) -> impl Iterator<Item = SocketAddr> {
+        self.running.iter().map(|attempt| attempt.address)
+    }
+
+    fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {
+        self.started += 1;
+        let started = Instant::now();
+        let stream = connect(address, self.allow_private)?;
+        self.next_start = started + HEAD_START;
+        self.running.push(Attempt {
+            address,
+            started,
+            stream,
+        });
+        Ok(())
+    }
+
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        for (index, attempt) in self.running.iter().enumerate() {
+            if let Poll::Ready(ready) = attempt.stream.poll_write_ready(context) {
+                let attempt = self.running.swap_remove(index);
+                let failure = match ready.and_then(|()| attempt.stream.take_error()) {
+                    Ok(failure) => failure,
+                    Err(failure) => Some(failure),
+                };
+                return Poll::Ready(attempt.end(failure.map(DialError::Connect)));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Attempt {
+    fn end(self, failure: Option<DialError>) -> Ended {
+        let result = match failure {
+            None => Ok((self.stream, self.started.elapsed())),
+            Some(error) => Err(error),
+        };
+        Ended {
+            address: self.address,
+            result,
+        }
+    }
+}
+
+/// Starts to connect; the stream becomes writable when that has ended, well or badly.
+fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialError> {
+    // Routes and addresses of ours may have changed since the name was looked up.
+    if refused::reason(address.ip(), allow_private).is_some() {
+        return Err(DialError::Forbidden);
+    }
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket::tune(&socket)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    if !allow_private && refused::is_home_of(stream.local_addr()?.ip(), address.ip()) {
+        return Err(DialError::Forbidden);
+    }
+    Ok(stream)
+}

@@ -1,0 +1,332 @@
+//! What is known of an upstream: the addresses that its names lead to, and how they do. Answers of
+//! the resolver and ends of connections enter; the order to dial in and the status leave.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+use tokio::sync::Notify;
+
+use super::answer::Answer;
+use super::{AddressStatus, DialError, Health, Status};
+
+/// Failed checks in a row after which an address is down.
+const DOWN_AFTER: u8 = 3;
+
+/// What is known of an upstream.
+#[derive(Debug)]
+pub(super) struct State {
+    /// One for each configured address, in their order.
+    entries: Vec<Entry>,
+    /// Every address that may be dialled, once, in the order of the entries.
+    records: Vec<Record>,
+    /// The same addresses, the healthy ones first.
+    order: Arc<[SocketAddr]>,
+    /// Which of [`Health::Up`] and [`Health::Down`] was logged last.
+    logged: Health,
+    /// Lines that wait for being logged.
+    news: Vec<(Level, String)>,
+}
+
+/// One configured address.
+#[derive(Debug)]
+struct Entry {
+    /// As it stands in the configuration.
+    name: String,
+    /// Where the last good answer led.
+    addresses: Vec<SocketAddr>,
+    /// What of the last answer must not be used, and why.
+    refused: Vec<(SocketAddr, &'static str)>,
+    /// What is wrong with the last answer.
+    error: Option<String>,
+    /// Whether there was any answer, be it a bad one.
+    answered: bool,
+}
+
+/// An address that may be dialled.
+#[derive(Debug)]
+struct Record {
+    address: SocketAddr,
+    health: Health,
+    /// Failed checks in a row.
+    failed: u8,
+    connect: Option<Duration>,
+    last_error: Option<String>,
+    /// Asks for a check before its time.
+    check: Arc<Notify>,
+}
+
+impl State {
+    /// `names` as they stand in the configuration.
+    pub(super) fn new(names: impl Iterator<Item = String>) -> Self {
+        Self {
+            entries: names.map(Entry::new).collect(),
+            records: Vec::new(),
+            order: Arc::from([]),
+            logged: Health::Unknown,
+            news: Vec::new(),
+        }
+    }
+
+    /// Every address to dial, best first.
+    pub(super) fn order(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.order)
+    }
+
+    /// Every address to check, and what asks for that before its time.
+    pub(super) fn checks(&self) -> Vec<(SocketAddr, Arc<Notify>)> {
+        let check = |record: &Record| (record.address, Arc::clone(&record.check));
+        self.records.iter().map(check).collect()
+    }
+
+    /// Whether the first answer for some name is still to come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.entries.iter().any(|entry| !entry.answered)
+    }
+
+    /// Whether names lead to addresses that are refused.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.entries.iter().any(|entry| !entry.refused.is_empty())
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let waiting = self.is_waiting().then_some(Health::Unknown);
+        let records = self.records.iter().map(|record| record.health);
+        records.chain(waiting).min().unwrap_or(Health::Down)
+    }
+
+    /// Lines to log, as soon as nobody has to wait for it.
+    pub(super) fn take_news(&mut self) -> Vec<(Level, String)> {
+        mem::take(&mut self.news)
+    }
+
+    /// Takes over where `entry` leads now; a bad answer leaves the addresses of the last good one.
+    pub(super) fn answered(&mut self, entry: usize, answer: Result<Answer, String>) {
+        let entry = &mut self.entries[entry];
+        let was_bad = entry.error.is_some();
+        entry.take_over(answer);
+        match &entry.error {
+            Some(error) if !was_bad => {
+                let line = format!("{}: {error}; trying again and again", entry.name);
+                self.news.push((Level::Warn, line));
+            }
+            None if was_bad => {
+                let line = format!("{}: found again", entry.name);
+                self.news.push((Level::Info, line));
+            }
+            _ => {}
+        }
+
+        let mut known = mem::take(&mut self.records);
+        for address in self.entries.iter().flat_map(|entry| &entry.addresses) {
+            if self.records.iter().all(|record| record.address != *address) {
+                let same = known.iter().position(|record| record.address == *address);
+                let record = same.map(|index| known.swap_remove(index));
+                self.records
+                    .push(record.unwrap_or_else(|| Record::new(*address)));
+            }
+        }
+        self.arrange();
+    }
+
+    /// A connection to `address` was made within `took`.
+    pub(super) fn connected(&mut self, address: SocketAddr, took: Duration) {
+        let Some(record) = find(&mut self.records, address) else {
+            return;
+        };
+        record.connect = Some(took);
+        if record.health == Health::Up {
+            return;
+        }
+        if record.health == Health::Down {
+            let line = format!("{address}: answers again");
+            self.news.push((Level::Info, line));
+        }
+        record.health = Health::Up;
+        record.failed = 0;
+        record.last_error = None;
+        self.arrange();
+    }
+
+    /// `address` did not serve a client; a check will tell whether that was more than bad luck.
+    pub(super) fn dial_failed(&mut self, address: SocketAddr, error: &DialError) {
+        if error.is_shortage() {
+            return;
+        }
+        let Some(record) = find(&mut self.records, address) else {
+            return;
+        };
+        record.last_error = Some(error.to_string());
+        if record.health < Health::Failing {
+            record.health = Health::Failing;
+            record.check.notify_one();
+            self.arrange();
+        }
+    }
+
+    /// `address` took so long that another was faster.
+    pub(super) fn overtaken(&mut self, address: SocketAddr) {
+        let record = self.records.iter().find(|record| record.address == address);
+        if let Some(record) = record
+            && record.health < Health::Failing
+        {
+            record.check.notify_one();
+        }
+    }
+
+    /// A check of `address` failed.
+    pub(super) fn check_failed(&mut self, address: SocketAddr, error: &DialError) {
+        if error.is_shortage() {
+            return;
+        }
+        let Some(record) = find(&mut self.records, address) else {
+            return;
+        };
+        let before = record.health;
+        record.last_error = Some(error.to_string());
+        record.failed = record.failed.saturating_add(1);
+        record.health = if record.failed < DOWN_AFTER {
+            Health::Failing
+        } else {
+            Health::Down
+        };
+        if record.health == before {
+            return;
+        }
+        if record.health == Health::Down {
+            let line = format!("{address}: down: {error}");
+            self.news.push((Level::Info, line));
+        }
+        self.arrange();
+    }
+
+    /// How `address` does; down where it is not known any more.
+    pub(super) fn health_of(&self, address: SocketAddr) -> Health {
+        let record = self.records.iter().find(|record| record.address == address);
+        record.map_or(Health::Down, |record| record.health)
+    }
+
+    /// What the operator sees. `name` is the upstream's.
+    pub(super) fn status(&self, name: &str) -> Status {
+        let health = self.health();
+        let errors: Vec<_> = self.entries.iter().filter_map(Entry::complaint).collect();
+        let last_error = if !errors.is_empty() {
+            Some(errors.join("; "))
+        } else if health == Health::Up {
+            None
+        } else {
+            self.records
+                .iter()
+                .find_map(|record| record.last_error.clone())
+        };
+        Status {
+            name: name.to_owned(),
+            health,
+            addresses: self
+                .entries
+                .iter()
+                .flat_map(|entry| self.entry_status(entry))
+                .collect(),
+            last_error,
+        }
+    }
+
+    fn entry_status(&self, entry: &Entry) -> impl Iterator<Item = AddressStatus> {
+        let allowed = entry.addresses.iter().filter_map(|address| {
+            let record = self
+                .records
+                .iter()
+                .find(|record| record.address == *address)?;
+            Some(AddressStatus {
+                name: entry.name.clone(),
+                address: *address,
+                health: record.health,
+                connect_ms: record
+                    .connect
+                    .map(|took| took.as_millis().try_into().unwrap_or(u32::MAX)),
+                last_error: record.last_error.clone(),
+            })
+        });
+        let refused = entry.refused.iter().map(|(address, reason)| AddressStatus {
+            name: entry.name.clone(),
+            address: *address,
+            health: Health::Down,
+            connect_ms: None,
+            last_error: Some(format!("refused: {reason}")),
+        });
+        allowed.chain(refused)
+    }
+
+    /// Brings the order up to date, and notes what the log should say of the whole.
+    fn arrange(&mut self) {
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_by_key(|record| record.health);
+        self.order = records.iter().map(|record| record.address).collect();
+
+        let health = self.health();
+        if health == self.logged {
+            return;
+        }
+        match health {
+            Health::Up => self.news.push((Level::Info, "up".to_owned())),
+            Health::Down => self
+                .news
+                .push((Level::Warn, "down: no address answers".to_owned())),
+            Health::Unknown | Health::Failing => return,
+        }
+        self.logged = health;
+    }
+}
+
+impl Entry {
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            addresses: Vec::new(),
+            refused: Vec::new(),
+            error: None,
+            answered: false,
+        }
+    }
+
+    fn take_over(&mut self, answer: Result<Answer, String>) {
+        self.answered = true;
+        match answer {
+            Ok(answer) => {
+                self.error = answer.error();
+                self.refused = answer.refused;
+                if !answer.allowed.is_empty() {
+                    self.addresses = answer.allowed;
+                }
+            }
+            Err(error) => {
+                self.error = Some(error);
+                self.refused.clear();
+            }
+        }
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        Some(format!("{}: {error}", self.name))
+    }
+}
+
+impl Record {
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            health: Health::Unknown,
+            failed: 0,
+            connect: None,
+            last_error: None,
+            check: Arc::new(Notify::new()),
+        }
+    }
+}
+
+fn find(records: &mut [Record], address: SocketAddr) -> Option<&mut Record> {
+    records.iter_mut().find(|record| record.address == address)
+}

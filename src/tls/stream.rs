@@ -84,7 +84,8 @@ impl Tls {
                 self.early.extend_from_slice(&plain[..received.plain]);
                 Poll::Ready(Ok::<_, Error>(received.end))
             });
-            if ready!(ended)? {
+            self.ended = ready!(ended)?;
+            if self.ended && self.session.is_handshaking() {
                 let left = io::Error::from(ErrorKind::UnexpectedEof);
                 return Poll::Ready(Err(Error::Left(left)));
             }
@@ -156,8 +157,11 @@ impl Tls {
         with_buffer(|buffer| {
             let mut out = Outbox::new(&mut self.socket, buffer);
             loop {
+                // After an error, once more for the alert, but not over the same bytes.
+                let unread = if failed.is_some() { cipher.len() } else { used };
                 let UnbufferedStatus { mut discard, state } =
-                    self.session.process_tls_records(&mut cipher[used..]);
+                    self.session.process_tls_records(&mut cipher[unread..]);
+                let mut idle = false;
                 match state {
                     Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                         while let Some(record) = traffic.next_record() {
@@ -177,11 +181,13 @@ impl Tls {
                         data.done();
                     }
                     Ok(ConnectionState::PeerClosed) => received.end = true,
-                    // Once more after an error, for the alert.
                     Err(error) if failed.is_none() => failed = Some(error),
-                    Ok(_) | Err(_) => break,
+                    Ok(_) | Err(_) => idle = true,
                 }
                 used += discard;
+                if idle {
+                    break;
+                }
             }
             out.send().map_err(Error::Left)
         })?;

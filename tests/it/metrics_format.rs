@@ -1,5 +1,7 @@
 //! The text of `waproxy metrics`, read by the OpenMetrics parser of Prometheus' own client.
 
+#![allow(clippy::unwrap_used)] // A test that meets what it does not expect may well panic.
+
 use std::env;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,5 +1,7 @@
 //! The QR code of `waproxy share --qr`, read off the screen by a QR reader.
 
+#![allow(clippy::unwrap_used)] // A test that meets what it does not expect may well panic.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -208,3 +208,6 @@ pub enum Error {
     #[error("waproxy is already running (it holds {0})")]
     Running(PathBuf),
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,9 +75,7 @@ impl Control {
         }
         poll_fn(|context| {
             for seat in &mut seats {
-                if let Poll::Ready(never) = seat.as_mut().poll(context) {
-                    match never {}
-                }
+                let Poll::Pending = seat.as_mut().poll(context);
             }
             Poll::Pending
         })

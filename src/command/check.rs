@@ -203,7 +203,12 @@ media     whatsapp.net:443              none
             config upstream 'mine'
                 list address '[2001:db8:1111:2222:3333:4444:5555:6666]:65535'";
         let text = render(Path::new("f"), &config::parse("f", text).unwrap().config);
-        for part in ["example.net", "left alone", "max_handshakes off", "/etc/ssl/a.pem with"] {
+        for part in [
+            "example.net",
+            "left alone",
+            "max_handshakes off",
+            "/etc/ssl/a.pem with",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.contains("2001:db8::/32, 192.0.2.1/32"), "{text}");

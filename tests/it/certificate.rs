@@ -1,0 +1,165 @@
+//! The pair that TLS listeners show: our own, or the operator's.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::authority::{ECDSA, Pair, RSA, self_signed};
+use crate::support::daemon::Daemon;
+use crate::support::folder::Folder;
+use crate::support::process::run;
+use crate::support::setup::{Setup, listener, upstream};
+use crate::support::stand_in::StandIn;
+
+#[test]
+fn our_own_pair_is_made_once_and_kept_to_ourselves() {
+    let echo = StandIn::echo();
+    let mut daemon = Daemon::start(&setup(&echo).main("host", "volunteer.example.org"));
+    let first = daemon.connect_tls("chat").certificate();
+    let fingerprint = daemon.status().0["certificate"]["sha256"].clone();
+
+    let folder = Folder::new();
+    let shown = text_of(&folder, &first);
+    assert!(shown.contains("prime256v1"), "{shown}");
+    assert!(
+        !shown.contains("volunteer"),
+        "the host is in the certificate:\n{shown}"
+    );
+    for entry in fs::read_dir(daemon.state_folder()).unwrap() {
+        let entry = entry.unwrap();
+        let is_secret = fs::read(entry.path())
+            .unwrap()
+            .windows(11)
+            .any(|words| words == b"PRIVATE KEY");
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert!(
+            !is_secret || mode == 0o600,
+            "{} has mode {mode:o}",
+            entry.path().display()
+        );
+    }
+
+    daemon.terminate();
+    assert!(daemon.wait().success());
+    daemon.start_again();
+    assert_eq!(
+        daemon.connect_tls("chat").certificate(),
+        first,
+        "a new pair at the second start"
+    );
+    assert_eq!(daemon.status().0["certificate"]["sha256"], fingerprint);
+}
+
+#[test]
+fn two_installations_have_nothing_in_common() {
+    let echo = StandIn::echo();
+    let folder = Folder::new();
+    let subjects = [0, 1].map(|_| {
+        let daemon = Daemon::start(&setup(&echo));
+        let text = text_of(&folder, &daemon.connect_tls("chat").certificate());
+        text.lines()
+            .find(|line| line.trim_start().starts_with("Subject:"))
+            .unwrap()
+            .to_owned()
+    });
+    assert_ne!(subjects[0], subjects[1]);
+}
+
+#[test]
+fn the_pair_of_the_operator_is_shown_and_read_again() {
+    let echo = StandIn::echo();
+    let folder = Folder::new();
+    let [ecdsa, rsa] = [("ecdsa.example", ECDSA), ("rsa.example", RSA)]
+        .map(|(name, kind)| self_signed(&folder, name, kind));
+    let in_use = Pair {
+        cert: folder.join("cert.pem"),
+        key: folder.join("key.pem"),
+    };
+    put(&ecdsa, &in_use);
+    let with_pair = setup(&echo)
+        .main("cert", in_use.cert.display())
+        .main("key", in_use.key.display());
+    let daemon = Daemon::start(&with_pair);
+    assert!(shown(&daemon, &folder).contains("CN = ecdsa.example"));
+
+    let mut old = daemon.connect_tls("chat");
+    put(&rsa, &in_use);
+    daemon.hang_up();
+    daemon.until("the new names show", |status| {
+        status.0["certificate"].to_string().contains("rsa.example")
+    });
+    assert!(shown(&daemon, &folder).contains("CN = rsa.example"));
+    old.write_all(b"ping").unwrap();
+    old.read_exact(&mut [0; 4]).unwrap();
+}
+
+#[test]
+fn a_bad_pair_is_an_error_and_the_old_one_stays() {
+    let echo = StandIn::echo();
+    let folder = Folder::new();
+    let [good, other] =
+        ["good.example", "other.example"].map(|name| self_signed(&folder, name, ECDSA));
+    let in_use = Pair {
+        cert: folder.join("cert.pem"),
+        key: folder.join("key.pem"),
+    };
+    put(&good, &in_use);
+    let with_pair = setup(&echo)
+        .main("cert", in_use.cert.display())
+        .main("key", in_use.key.display());
+    let daemon = Daemon::start(&with_pair);
+
+    let mismatch = Pair {
+        cert: other.cert.clone(),
+        key: good.key.clone(),
+    };
+    let nonsense = folder.write("nonsense.pem", "this is no certificate\n");
+    let nonsense = Pair {
+        cert: nonsense.clone(),
+        key: nonsense,
+    };
+    for bad in [mismatch, nonsense] {
+        put(&bad, &in_use);
+        daemon.hang_up();
+        daemon.until("the error shows", |status| {
+            status.0["certificate"]["error"].is_string()
+        });
+        assert!(shown(&daemon, &folder).contains("CN = good.example"));
+        put(&good, &in_use);
+        daemon.hang_up();
+        daemon.until("the error is gone", |status| {
+            status.0["certificate"]["error"].is_null()
+        });
+    }
+    fs::remove_file(&in_use.key).unwrap();
+    daemon.hang_up();
+    daemon.until("the error shows", |status| {
+        status.0["certificate"]["error"].is_string()
+    });
+    assert!(shown(&daemon, &folder).contains("CN = good.example"));
+}
+
+fn setup(echo: &StandIn) -> Setup {
+    Setup::new()
+        .with(listener("chat", "chat").option("tls", 1))
+        .with(upstream("chat", echo.address(), "none"))
+}
+
+fn put(pair: &Pair, place: &Pair) {
+    fs::copy(&pair.cert, &place.cert).unwrap();
+    fs::copy(&pair.key, &place.key).unwrap();
+}
+
+/// The certificate of a new connection, in openssl's words.
+fn shown(daemon: &Daemon, folder: &Folder) -> String {
+    text_of(folder, &daemon.connect_tls("chat").certificate())
+}
+
+fn text_of(folder: &Folder, certificate: &[u8]) -> String {
+    let path = folder.write("shown.der", certificate);
+    run(Command::new("openssl")
+        .args(["x509", "-inform", "der", "-noout", "-text", "-in"])
+        .arg(path))
+    .success()
+}

@@ -1,0 +1,100 @@
+//! File descriptors: as many as the system allows, and no harm where they run out.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::client::PATIENCE;
+use crate::support::daemon::Daemon;
+use crate::support::process::tool;
+use crate::support::setup::{Setup, listener, upstream};
+use crate::support::stand_in::StandIn;
+
+#[test]
+fn the_soft_limit_is_raised_to_the_hard_one() {
+    let echo = StandIn::echo();
+    let daemon = Daemon::start_under(&["prlimit", "--nofile=100:4000"], &setup(&echo, 1000));
+    assert_eq!(daemon.status().cap(), 1000);
+}
+
+#[test]
+fn running_out_of_descriptors_is_counted_and_heals() {
+    let echo = StandIn::echo();
+    let daemon = Daemon::start(&setup(&echo, 1000));
+    let mut before: Vec<_> = (0..5).map(|_| daemon.connect("plain")).collect();
+    before.iter_mut().for_each(ping);
+
+    // From now on no file can be opened.
+    let pid = format!("--pid={}", daemon.id());
+    let limit = tool(&[
+        "prlimit",
+        &pid,
+        "--nofile",
+        "--raw",
+        "--noheadings",
+        "--output=SOFT,HARD",
+    ]);
+    let (soft, hard) = limit.trim().split_once(' ').unwrap();
+    tool(&["prlimit", &pid, &format!("--nofile=3:{}", hard.trim())]);
+    let mut waiting: Vec<_> = (0..20).map(|_| daemon.connect("plain")).collect();
+    let busy_before = processor_time(&daemon);
+    thread::sleep(Duration::from_secs(3));
+    let busy = processor_time(&daemon).saturating_sub(busy_before);
+    assert!(
+        busy < Duration::from_millis(1500),
+        "accepting spins: {busy:?} of work in 3 s"
+    );
+    before.iter_mut().for_each(ping);
+
+    tool(&["prlimit", &pid, &format!("--nofile={soft}:{}", hard.trim())]);
+    let status = daemon.until("counted", |status| status.accept_errors("plain") > 0);
+    assert!(status.listener("plain")["accept_errors"].is_object());
+    // Those that waited in the queue are served, if they were not turned away meanwhile.
+    let served = waiting
+        .drain(..)
+        .filter_map(|mut stream| try_ping(&mut stream).ok())
+        .count();
+    println!("{served} of 20 that came meanwhile were served");
+    let deadline = Instant::now() + PATIENCE;
+    while try_ping(&mut daemon.connect("plain")).is_err() {
+        assert!(
+            Instant::now() < deadline,
+            "it does not heal:\n{}",
+            daemon.log()
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+    before.iter_mut().for_each(ping);
+}
+
+fn setup(echo: &StandIn, max_connections: u32) -> Setup {
+    Setup::new()
+        .main("max_connections", max_connections)
+        .with(listener("plain", "chat"))
+        .with(upstream("chat", echo.address(), "none"))
+}
+
+fn ping(stream: &mut TcpStream) {
+    try_ping(stream).unwrap();
+}
+
+fn try_ping(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"ping")?;
+    stream.read_exact(&mut [0; 4])
+}
+
+/// What the daemon has used of the processors.
+fn processor_time(daemon: &Daemon) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().unwrap())
+        .sum();
+    // A tick is a hundredth of a second on every Linux of today.
+    Duration::from_millis(ticks * 10)
+}

@@ -1,0 +1,30 @@
+//! Black-box tests: a real daemon, real clients, stand-ins for WhatsApp's hosts on loopback.
+//!
+//! Run them with `tests/run`, which brings the tools that they need. Some need root.
+
+// In a test an `unwrap` is an assertion, and nothing outside can reach anything in here.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod support;
+
+mod admission;
+mod certificate;
+mod commands;
+mod descriptors;
+mod dns;
+mod garbage;
+mod haproxy;
+mod instance;
+mod media;
+mod metrics_format;
+mod proxy_header;
+mod redirect;
+mod relay;
+mod reload;
+mod share_qr;
+mod stop;
+mod storm;
+mod testssl;
+mod timeouts;
+mod tls;
+mod upstream;

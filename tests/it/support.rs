@@ -1,0 +1,19 @@
+//! What the tests are made of: a daemon, its clients, stand-ins for WhatsApp, real tools.
+
+pub mod authority;
+pub mod client;
+pub mod daemon;
+pub mod duplex;
+pub mod exchange;
+pub mod folder;
+pub mod haproxy;
+pub mod namespace;
+pub mod port;
+pub mod process;
+pub mod random;
+pub mod relayed;
+pub mod setup;
+pub mod stand_in;
+pub mod status;
+pub mod tls;
+pub mod transfer;

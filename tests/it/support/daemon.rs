@@ -1,0 +1,226 @@
+//! A running daemon, as a person would start it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::client;
+use super::folder::Folder;
+use super::process::{self, Ended, Process};
+use super::setup::Setup;
+use super::status::Status;
+use super::tls::TlsClient;
+
+/// The binary under test.
+pub const WAPROXY: &str = env!("CARGO_BIN_EXE_waproxy");
+
+/// How long a daemon may take for what takes it no time.
+const SOON: Duration = Duration::from_secs(30);
+
+pub struct Daemon {
+    process: Process,
+    folder: Folder,
+    setup: Setup,
+    prefix: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it answers.
+    pub fn start(setup: &Setup) -> Self {
+        Self::start_under(&[], setup)
+    }
+
+    /// The same by way of a command that starts another, such as `prlimit` or `ip netns exec`.
+    pub fn start_under(prefix: &[&str], setup: &Setup) -> Self {
+        let folder = Folder::new();
+        folder.write(FILE, setup.text());
+        let prefix: Vec<_> = prefix.iter().map(ToString::to_string).collect();
+        let process = Process::start(&mut run_command(&prefix, &folder));
+        let mut daemon = Self {
+            process,
+            folder,
+            setup: setup.clone(),
+            prefix,
+        };
+        daemon.wait_until_it_answers();
+        daemon
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let deadline = Instant::now() + SOON;
+        while !self.ask("status", &["--json"]).status.success() {
+            if let Some(status) = self.process.has_ended() {
+                panic!("the daemon ended with {status}; it said:\n{}", self.log());
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the daemon does not answer; it said:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts again in the same place, once it has been stopped.
+    pub fn start_again(&mut self) {
+        self.process = Process::start(&mut run_command(&self.prefix, &self.folder));
+        self.wait_until_it_answers();
+    }
+
+    /// Connects to a listener by its name, from [`client::SOURCE`].
+    pub fn connect(&self, listener: &str) -> TcpStream {
+        client::connect(self.setup.port(listener))
+    }
+
+    pub fn connect_tls(&self, listener: &str) -> TlsClient {
+        TlsClient::connect(self.setup.port(listener))
+    }
+
+    /// The public port of a listener.
+    pub fn port(&self, listener: &str) -> u16 {
+        self.setup.port(listener)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn state_folder(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.folder.join(CONTROL)
+    }
+
+    /// Asks the running daemon by a command.
+    pub fn ask(&self, command: &str, options: &[&str]) -> Ended {
+        process::run(&mut command_at(self.folder.path(), command, options))
+    }
+
+    pub fn status(&self) -> Status {
+        Status(serde_json::from_str(&self.ask("status", &["--json"]).success()).unwrap())
+    }
+
+    /// Waits until the status is as it should be, and gives it.
+    pub fn until(&self, what: &str, condition: impl Fn(&Status) -> bool) -> Status {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let status = self.status();
+            if condition(&status) {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not: {what}\n{:#}\nlog:\n{}",
+                status.0,
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Writes another configuration and has it read.
+    pub fn reload(&mut self, setup: &Setup) {
+        self.setup = setup.clone();
+        self.reload_text(&setup.text());
+    }
+
+    /// Writes any text as configuration and has it read.
+    pub fn reload_text(&self, text: &str) {
+        self.folder.write(FILE, text);
+        self.hang_up();
+    }
+
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// Ends it without a chance to tidy up.
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait(SOON)
+    }
+
+    pub fn log(&self) -> String {
+        self.process.said()
+    }
+
+    /// The number of files that it has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id()))
+            .unwrap()
+            .count()
+    }
+}
+
+impl Drop for Daemon {
+    /// Ends the daemon and looks at what it said, as every test wants it to have been.
+    fn drop(&mut self) {
+        let log = self.log();
+        if thread::panicking() {
+            eprintln!("the daemon said:\n{log}");
+            return;
+        }
+        if self.process.has_ended().is_none() {
+            self.process.signal(Signal::TERM);
+            self.process.wait(SOON);
+        }
+        assert!(!log.contains("panicked"), "the daemon panicked:\n{log}");
+        assert!(
+            !log.contains(client::SOURCES),
+            "a client's address is in the log:\n{log}"
+        );
+    }
+}
+
+/// A command that finds the daemon of a folder.
+pub fn command_at(folder: &Path, command: &str, options: &[&str]) -> Command {
+    let mut words = Command::new(WAPROXY);
+    words.arg(command).args(options);
+    add_places(&mut words, folder);
+    words
+}
+
+const FILE: &str = "waproxy.config";
+const CONTROL: &str = "control.sock";
+
+fn run_command(prefix: &[String], folder: &Folder) -> Command {
+    let mut words = prefix.iter().map(String::as_str).chain([WAPROXY, "run"]);
+    let mut command = Command::new(words.next().expect("at least the daemon itself"));
+    command.args(words);
+    add_places(&mut command, folder.path());
+    command
+}
+
+fn add_places(command: &mut Command, folder: &Path) {
+    let place = |option: &str, path: &str| {
+        [
+            OsStr::new(option).to_owned(),
+            folder.join(path).into_os_string(),
+        ]
+    };
+    command
+        .args(place("-c", FILE))
+        .args(place("--state-dir", "state"))
+        .args(place("--control", CONTROL));
+}

@@ -1,0 +1,192 @@
+//! Programs that a test runs, none of which outlives it.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program that runs in the background; what it says is kept.
+pub struct Process {
+    child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "{} does not start: {error}",
+                    command.get_program().display()
+                )
+            });
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let stdout = keep(child.stdout.take().unwrap(), said.clone());
+        let stderr = keep(child.stderr.take().unwrap(), said.clone());
+        Self {
+            child,
+            said,
+            readers: vec![stdout, stderr],
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote until now, stdout and stderr.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// Writes to its stdin.
+    pub fn tell(&mut self, bytes: &[u8]) {
+        self.child
+            .stdin
+            .as_mut()
+            .expect("stdin is open")
+            .write_all(bytes)
+            .unwrap();
+    }
+
+    /// Ends its stdin.
+    pub fn close_stdin(&mut self) {
+        self.child.stdin = None;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.child), signal).unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits for its end, and for the end of what it says.
+    pub fn wait(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.has_ended() {
+                for reader in self.readers.drain(..) {
+                    reader.join().unwrap();
+                }
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "still runs after {patience:?}; it said:\n{}",
+                self.said()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// What a program that ended left.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its stdout, where it did what it should.
+    pub fn success(self) -> String {
+        assert!(
+            self.status.success(),
+            "{}: {}{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self.stdout
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+///
+/// When it takes longer than `patience`.
+pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!(
+                "{} does not start: {error}",
+                command.get_program().display()
+            )
+        });
+    let stdout = Arc::new(Mutex::new(Vec::new()));
+    let stderr = Arc::new(Mutex::new(Vec::new()));
+    let readers = [
+        keep(child.stdout.take().unwrap(), stdout.clone()),
+        keep(child.stderr.take().unwrap(), stderr.clone()),
+    ];
+    let deadline = Instant::now() + patience;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{command:?} takes longer than {patience:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    let text =
+        |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
+    Ended {
+        status,
+        stdout: text(&stdout),
+        stderr: text(&stderr),
+    }
+}
+
+/// Runs a program that ends soon.
+pub fn run(command: &mut Command) -> Ended {
+    run_within(Duration::from_secs(30), command)
+}
+
+/// Runs words as a command that must succeed, and gives its stdout.
+pub fn tool(words: &[&str]) -> String {
+    run(Command::new(words[0]).args(&words[1..])).success()
+}
+
+fn keep(mut source: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = source.read(&mut buffer) {
+            said.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+    })
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}

@@ -1,0 +1,69 @@
+//! One connection through the daemon with both of its ends in the hands of the test.
+
+use std::net::TcpStream;
+use std::sync::mpsc::Receiver;
+
+use super::client;
+use super::daemon::Daemon;
+use super::duplex::Duplex;
+use super::setup::{Setup, listener, upstream};
+use super::stand_in::{Accepted, StandIn};
+use super::tls::TlsClient;
+
+/// A daemon with a plain and a TLS listener, in front of an upstream that the test plays.
+pub struct Stage {
+    pub daemon: Daemon,
+    accepted: Receiver<Accepted>,
+    _upstream: StandIn,
+}
+
+/// Which of the two listeners.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Plain,
+    Tls,
+}
+
+impl Kind {
+    pub const BOTH: [Self; 2] = [Self::Plain, Self::Tls];
+
+    /// The name of the listener.
+    pub fn listener(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+impl Stage {
+    pub fn new(setup: Setup) -> Self {
+        let (stand_in, accepted) = StandIn::handing_over();
+        let setup = setup
+            .with(listener("plain", "chat"))
+            .with(listener("tls", "chat").option("tls", 1))
+            .with(upstream("chat", stand_in.address(), "v1"));
+        Self {
+            daemon: Daemon::start(&setup),
+            accepted,
+            _upstream: stand_in,
+        }
+    }
+
+    /// Connects and waits for the upstream's end.
+    pub fn connect(&self, kind: Kind) -> (Box<dyn Duplex>, TcpStream) {
+        let client = client::connect(self.daemon.port(kind.listener()));
+        let client: Box<dyn Duplex> = match kind {
+            Kind::Plain => Box::new(client),
+            Kind::Tls => Box::new(TlsClient::over(client).unwrap()),
+        };
+        (client, self.accepted().stream)
+    }
+
+    /// The next connection at the upstream.
+    pub fn accepted(&self) -> Accepted {
+        self.accepted
+            .recv_timeout(client::PATIENCE)
+            .expect("a connection arrives at the upstream")
+    }
+}

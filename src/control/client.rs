@@ -27,9 +27,13 @@ pub fn new_certificate(path: &Path) -> Result<CertificateStatus, Error> {
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
 /// newline.
 pub fn ask(path: &Path, request: Request) -> Result<String, Error> {
-    let no_answer = |source| Error::NoAnswer {
+    let no_answer = |error: io::Error| Error::NoAnswer {
         path: path.to_path_buf(),
-        source,
+        source: match error.kind() {
+            // How a socket says that its timeout is over.
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        },
     };
     let stream = connect(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

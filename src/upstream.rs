@@ -3,6 +3,7 @@
 
 mod answer;
 mod race;
+mod record;
 mod refresh;
 mod refused;
 mod state;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::answer::Answer;
 use self::race::Race;
+use self::record::Record;
 use self::state::State;
 use crate::config::{self, Host, HostPort};
 
@@ -128,15 +130,13 @@ impl Upstream {
         while let Some(ended) = race.next().await {
             match ended.result {
                 Ok((stream, took)) => {
-                    self.update(|state| {
-                        state.connected(ended.address, took);
-                        race.overtaken()
-                            .for_each(|address| state.overtaken(address));
-                    });
+                    self.tell(ended.address, |record| record.connected(took));
+                    race.overtaken()
+                        .for_each(|address| self.tell(address, Record::overtaken));
                     return Ok(stream);
                 }
                 Err(error) => {
-                    self.update(|state| state.dial_failed(ended.address, &error));
+                    self.tell(ended.address, |record| record.dial_failed(&error));
                     failure = error;
                 }
             }
@@ -190,6 +190,11 @@ impl Upstream {
     /// Has every name looked up anew: no address serves.
     fn doubt(&self) {
         self.doubted.iter().for_each(Notify::notify_one);
+    }
+
+    /// Tells the record of `address` what happened.
+    fn tell(&self, address: SocketAddr, what: impl FnOnce(&mut Record)) {
+        self.update(|state| state.tell(address, what));
     }
 
     /// Changes what is known, and logs what is worth it once nobody waits for the lock any more.
@@ -457,16 +462,13 @@ mod tests {
 
     #[test]
     fn workers_share_it_and_its_futures_may_move() {
-        fn is_send(value: impl Send) -> usize {
-            size_of_val(&value)
+        fn is_send(value: &impl Send) -> usize {
+            size_of_val(value)
         }
         let upstream = upstream(&["name.invalid:443"], true);
-        is_send(Arc::clone(&upstream));
-        is_send(Arc::clone(&upstream).keep_fresh(TIMEOUT));
-        assert!(
-            is_send(upstream.dial(TIMEOUT)) <= 512,
-            "{}",
-            is_send(upstream.dial(TIMEOUT))
-        );
+        is_send(&upstream);
+        is_send(&Arc::clone(&upstream).keep_fresh(TIMEOUT));
+        let dial = is_send(&upstream.dial(TIMEOUT));
+        assert!(dial <= 512, "{dial} bytes");
     }
 }

@@ -12,6 +12,7 @@ mod typed;
 pub mod uci;
 mod value;
 
+use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -36,39 +37,23 @@ const MAX_FILE: u64 = 256 * 1024;
 /// Reads a regular file: a pipe could keep a reload waiting for ever.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let file = path.display().to_string();
-    match text(path) {
-        Ok(text) => parse(&file, &text),
-        Err(error) => Err(Problem::of(&file, format!("this file cannot be read: {error}")).into()),
-    }
+    text(path)
+        .map_err(|error| Problems::unreadable(&file, &error))
+        .and_then(|text| parse(&file, &text))
 }
 
-/// Reads the text of a file, whose name is for messages only.
+/// Reads the text of a file, whose name is for messages only. The problems are all that there
+/// are, and beside them what else is odd.
 pub fn parse(file: &str, text: &str) -> Result<Loaded, Problems> {
     let mut report = Report::new(file);
     let mut content = uci::read(text);
+    for (line, fault) in &content.faults {
+        report.line(*line, &fault.to_string());
+    }
     shipped::complete(&mut content.sections);
     let raw = RawConfig::new(&content.sections, &mut report);
     let config = typed::config(&raw, &mut report);
-
-    if !content.faults.is_empty() {
-        // Of the rest, only what stands there can be judged, not what is missing.
-        report.problems.retain(|problem| problem.value.is_some());
-    }
-    let mut problems = Vec::new();
-    for (line, fault) in content.faults {
-        problems.push(Problem {
-            line: Some(line),
-            ..Problem::of(file, fault.to_string())
-        });
-    }
-    problems.append(&mut report.problems);
-    match Problems::new(problems) {
-        Some(problems) => Err(problems),
-        None => Ok(Loaded {
-            config: config.expect("no part is missing without a problem"),
-            warnings: report.warnings,
-        }),
-    }
+    report.close(config)
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -235,4 +220,36 @@ pub enum ProxyHeader {
     V1,
     /// The binary form, without TLVs.
     V2,
+}
+
+// === Display ===
+
+impl<T: Display> Display for Auto<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Fixed(value) => value.fmt(f),
+        }
+    }
+}
+
+impl Display for HostPort {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let port = self.port;
+        match &self.host {
+            Host::Name(name) => write!(f, "{name}:{port}"),
+            Host::Address(IpAddr::V4(address)) => write!(f, "{address}:{port}"),
+            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{port}"),
+        }
+    }
+}
+
+impl Display for ProxyHeader {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        })
+    }
 }

@@ -173,3 +173,170 @@ fn mapped(ip: IpAddr) -> IpAddr {
         IpAddr::V6(_) => ip,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Headers of both versions, every kind of each, and what they say.
+    fn samples() -> Vec<(Vec<u8>, Header)> {
+        let v4 = proxied("192.168.0.1:56324", "192.168.0.11:443");
+        let v6 = proxied(
+            "[2001:db8::1]:0",
+            "[2001:db8:ffff:ffff:ffff:ffff:ffff:fffe]:65535",
+        );
+        let both = proxied("192.0.2.1:1", "[2001:db8::1]:2");
+        let mut samples = vec![
+            (b"PROXY UNKNOWN\r\n".to_vec(), Header::Unspecified),
+            (
+                b"PROXY UNKNOWN what ever \0\xff\r\n".to_vec(),
+                Header::Unspecified,
+            ),
+            (v2_header(0x20, 0x00, b""), Header::Unspecified),
+            (v2_header(0x21, 0x31, &[b'/'; 216]), Header::Unspecified),
+        ];
+        for addresses in [v4, v6, both] {
+            for version in [Version::V1, Version::V2] {
+                let bytes = encode(version, &addresses).as_ref().to_vec();
+                samples.push((bytes, Header::Proxied(addresses)));
+            }
+        }
+        samples
+    }
+
+    pub(super) fn proxied(source: &str, destination: &str) -> Addresses {
+        Addresses {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+        }
+    }
+
+    pub(super) fn v2_header(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(block.len()).unwrap();
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+        header.extend([command, family]);
+        header.extend(len.to_be_bytes());
+        header.extend(block);
+        header
+    }
+
+    #[test]
+    fn a_header_is_incomplete_up_to_its_last_byte_and_never_takes_the_client_s() {
+        for (bytes, header) in samples() {
+            let len = bytes.len();
+            for end in 0..len {
+                assert_eq!(
+                    parse(&bytes[..end]),
+                    Ok(Parsed::Incomplete),
+                    "{end} of {bytes:?}"
+                );
+            }
+            for follows in ["", "\r\n", "PROXY ", "\r\n\r\n\0\r\nQUIT\n"] {
+                let stream = [&bytes, follows.as_bytes()].concat();
+                assert_eq!(
+                    parse(&stream),
+                    Ok(Parsed::Complete { header, len }),
+                    "{bytes:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_byte_ends_it_at_once_or_makes_another_header() {
+        for (bytes, _) in samples() {
+            for at in 0..bytes.len() {
+                for byte in 0..=u8::MAX {
+                    let mut wrong = bytes.clone();
+                    wrong[at] = byte;
+                    let verdict = parse(&wrong);
+                    match parse(&wrong[..=at]) {
+                        Err(error) => assert_eq!(verdict, Err(error), "{wrong:?}"),
+                        Ok(Parsed::Complete { len, .. }) => assert_eq!(len, at + 1, "{wrong:?}"),
+                        Ok(Parsed::Incomplete) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_told_by_their_first_bytes() {
+        let strangers: [&[u8]; 7] = [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"GET / HTTP/1.1\r\n",
+            b"POST / HTTP/1.1\r\n",
+            b"PROXX",
+            b"PROXY\t",
+            b"\r\n\r\n\r\n",
+            b"\xed\x00\x01WA",
+        ];
+        for stranger in strangers {
+            assert_eq!(parse(stranger), Err(Error::Missing), "{stranger:?}");
+        }
+        assert_eq!(parse(b"PO"), Err(Error::Missing));
+        assert_eq!(parse(b"\0"), Err(Error::Missing));
+    }
+
+    #[test]
+    fn mapped_addresses_are_written_as_ipv4() {
+        let addresses = proxied("[::ffff:192.0.2.1]:1000", "[::ffff:198.51.100.2]:443");
+        let line = encode(Version::V1, &addresses);
+        assert_eq!(
+            line.as_ref(),
+            b"PROXY TCP4 192.0.2.1 198.51.100.2 1000 443\r\n"
+        );
+        let header = encode(Version::V2, &addresses);
+        let block = [192, 0, 2, 1, 198, 51, 100, 2, 3, 232, 1, 187];
+        assert_eq!(header.as_ref(), v2_header(0x21, 0x11, &block));
+    }
+
+    #[test]
+    fn mixed_families_are_written_as_ipv6() {
+        let addresses = proxied("192.0.2.1:1000", "[2001:db8::2]:443");
+        let line = encode(Version::V1, &addresses);
+        assert_eq!(
+            line.as_ref(),
+            b"PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1000 443\r\n"
+        );
+        let header = encode(Version::V2, &addresses);
+        let mut block = vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1];
+        block.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        block.extend([3, 232, 1, 187]);
+        assert_eq!(header.as_ref(), v2_header(0x21, 0x21, &block));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            source: (IpAddr, u16),
+            destination: (IpAddr, u16),
+            v2: bool,
+            follows: Vec<u8>,
+        ) {
+            let addresses = Addresses { source: source.into(), destination: destination.into() };
+            let encoded = encode(if v2 { Version::V2 } else { Version::V1 }, &addresses);
+            let stream = [encoded.as_ref(), &follows].concat();
+            let header = Header::Proxied(addresses.canonical());
+            let len = encoded.as_ref().len();
+            prop_assert_eq!(parse(&stream), Ok(Parsed::Complete { header, len }));
+        }
+
+        #[test]
+        fn what_came_first_stays_true(bytes: Vec<u8>, at: prop::sample::Index, sample: prop::sample::Index) {
+            // The beginning of a header, then anything.
+            let (header, _) = sample.get(&samples()).clone();
+            let stream = [&header[..at.index(header.len())], &bytes].concat();
+            let mut before = Ok(Parsed::Incomplete);
+            for end in 0..=stream.len() {
+                let now = parse(&stream[..end]);
+                if before != Ok(Parsed::Incomplete) {
+                    prop_assert_eq!(now, before);
+                }
+                before = now;
+            }
+        }
+    }
+}

@@ -1,5 +1,217 @@
-//! Stub.
-/// x
-pub fn run(_f: &std::path::Path) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! `waproxy check`: what a configuration would run, or everything that is wrong with it.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::table::{Align, Column, field, table};
+use super::{complain, finish, print};
+use crate::config::{self, Certificate, Config, Limits, Listener, Timeouts, Upstream};
+
+/// Judges a configuration: prints what it means, or to standard error what is wrong. What only a
+/// newer version knows is wrong here, and merely logged where a proxy runs with it.
+pub fn run(file: &Path) -> ExitCode {
+    let problems: Vec<_> = match config::load(file) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            return finish(print(&render(file, &loaded.config)));
+        }
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems.iter().cloned().collect(),
+    };
+    for problem in &problems {
+        complain("error", problem);
+    }
+    ExitCode::FAILURE
+}
+
+const LISTENERS: &[Column] = &[
+    Column("LISTENER", Align::Left, 80),
+    Column("PORT", Align::Right, 5),
+    Column("BOUND", Align::Right, 5),
+    Column("ADDRESS", Align::Left, 15),
+    Column("SERVICE", Align::Left, 15),
+    Column("TLS", Align::Left, 3),
+    Column("PROXY", Align::Left, 8),
+];
+
+const UPSTREAMS: &[Column] = &[
+    Column("UPSTREAM", Align::Left, 80),
+    Column("ADDRESS", Align::Left, 49),
+    Column("PROXY", Align::Left, 5),
+];
+
+/// The configuration for a terminal of 80 columns.
+fn render(file: &Path, config: &Config) -> String {
+    let mut out = String::new();
+    let file = file.display();
+    field(&mut out, "configuration", &format!("{file} is right"));
+    let enabled = if config.enabled {
+        "yes"
+    } else {
+        "no: option enabled is 0"
+    };
+    field(&mut out, "enabled", enabled);
+    if let Some(host) = &config.host {
+        field(&mut out, "host", host);
+    }
+    field(&mut out, "workers", &config.workers.to_string());
+    field(&mut out, "limits", &limits(&config.limits));
+    field(&mut out, "timeouts", &timeouts(&config.timeouts));
+    let firewall = match (config.firewall, &config.src_zone) {
+        (true, zone) => format!("opened for zone {zone} by the service"),
+        (false, _) => "left alone".to_owned(),
+    };
+    field(&mut out, "firewall", &firewall);
+    field(
+        &mut out,
+        "log",
+        &config.log_level.as_str().to_ascii_lowercase(),
+    );
+    if config.listeners.iter().any(|listener| listener.tls) {
+        let certificate = match &config.certificate {
+            Certificate::Own => "self-signed".to_owned(),
+            Certificate::Operator { cert, key } => {
+                format!("{} with {}", cert.display(), key.display())
+            }
+        };
+        field(&mut out, "certificate", &certificate);
+    }
+    if config
+        .listeners
+        .iter()
+        .any(|listener| listener.accept_proxy)
+    {
+        let trusted: Vec<_> = config
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        field(&mut out, "trusted proxy", &trusted.join(", "));
+    }
+    out.push('\n');
+    let rows: Vec<_> = config.listeners.iter().map(listener).collect();
+    table(&mut out, LISTENERS, &rows);
+    out.push('\n');
+    let rows: Vec<_> = config.upstreams.iter().flat_map(|u| upstream(u)).collect();
+    table(&mut out, UPSTREAMS, &rows);
+    out
+}
+
+fn limits(limits: &Limits) -> String {
+    let count = |count: Option<NonZeroU32>| count.map_or("off".into(), |n| n.to_string());
+    format!(
+        "max_connections {}, max_connections_per_client {}, max_rate_per_client {}, \
+         max_handshakes {}",
+        limits.max_connections,
+        count(limits.max_connections_per_client),
+        count(limits.max_rate_per_client),
+        count(limits.max_handshakes),
+    )
+}
+
+fn timeouts(timeouts: &Timeouts) -> String {
+    format!(
+        "connect {}, handshake {}, idle {}, half-close {}, drain {} seconds",
+        timeouts.connect.as_secs(),
+        timeouts.handshake.as_secs(),
+        timeouts.idle.as_secs(),
+        timeouts.half_close.as_secs(),
+        timeouts.drain.as_secs(),
+    )
+}
+
+fn listener(listener: &Listener) -> Vec<String> {
+    let address = listener
+        .bind_address
+        .map_or("all".to_owned(), |address| address.to_string());
+    vec![
+        listener.name.clone(),
+        listener.port.to_string(),
+        listener.bind_port.to_string(),
+        address,
+        listener.upstream.name.clone(),
+        if listener.tls { "yes" } else { "no" }.to_owned(),
+        if listener.accept_proxy {
+            "required"
+        } else {
+            "no"
+        }
+        .to_owned(),
+    ]
+}
+
+/// A row an address; the first one names the upstream.
+fn upstream(upstream: &Upstream) -> Vec<Vec<String>> {
+    let mut first = [upstream.name.clone(), upstream.proxy_header.to_string()];
+    let row = |address: &config::HostPort| {
+        let [name, header] = std::mem::take(&mut first);
+        vec![name, address.to_string(), header]
+    };
+    upstream.addresses.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_configuration_reads_well() {
+        let config = config::parse("", config::DEFAULT).unwrap().config;
+        assert_eq!(
+            render(Path::new("/etc/config/waproxy"), &config),
+            "\
+configuration  /etc/config/waproxy is right
+enabled        no: option enabled is 0
+workers        auto
+limits         max_connections auto, max_connections_per_client 64,
+               max_rate_per_client 20, max_handshakes 64
+timeouts       connect 5, handshake 10, idle 200, half-close 10, drain 3 seconds
+firewall       opened for zone wan by the service
+log            warn
+certificate    self-signed
+
+LISTENER    PORT  BOUND  ADDRESS  SERVICE  TLS  PROXY
+chat_tls     443  10443  all      chat     yes  no
+media_main   587  10587  all      media    no   no
+
+UPSTREAM  ADDRESS                       PROXY
+chat      g.whatsapp.net:5222           v1
+          g-fallback.whatsapp.net:5222
+media     whatsapp.net:443              none
+"
+        );
+    }
+
+    #[test]
+    fn what_the_operator_adds_is_shown_within_80_columns() {
+        let text = "
+            config waproxy 'main'
+                option enabled '1'
+                option host 'example.net'
+                option firewall '0'
+                option max_handshakes '0'
+                option cert '/etc/ssl/a.pem'
+                option key '/etc/ssl/a.key'
+                list trusted_proxy '2001:db8::/32'
+                list trusted_proxy '192.0.2.1'
+            config listener 'a_name_that_goes_on_and_on_and_on_and_on_and_on_and_on_and_on_and_on_x'
+                option port '443'
+                option service 'mine'
+                option tls '1'
+                option accept_proxy '1'
+                option bind_address '2001:db8:1111:2222:3333:4444:5555:6666'
+            config upstream 'mine'
+                list address '[2001:db8:1111:2222:3333:4444:5555:6666]:65535'";
+        let text = render(Path::new("f"), &config::parse("f", text).unwrap().config);
+        for part in [
+            "example.net",
+            "left alone",
+            "max_handshakes off",
+            "/etc/ssl/a.pem with",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("2001:db8::/32, 192.0.2.1/32"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    }
 }

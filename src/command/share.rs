@@ -96,20 +96,25 @@ fn own_host() -> Result<String, Error> {
 
 /// The IPv4 address that this machine has toward the Internet. Phones take no IPv6 address.
 fn own_address() -> Option<Ipv4Addr> {
-    // Connecting a datagram socket sends nothing, it only picks the route. The address is one for
-    // documentation, to which no route of its own leads.
+    // Connecting a datagram socket sends nothing, it only picks the route. The address belonged to
+    // the relays of 6to4, which are no more (RFC 7526): no network at home has it, and no VPN or
+    // provider has a route of its own to it, as they may to a well-known server.
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 443)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 88, 99, 1), 443)).ok()?;
     match socket.local_addr().ok()?.ip() {
         IpAddr::V4(address) if !address.is_loopback() && !address.is_unspecified() => Some(address),
         _ => None,
     }
 }
 
-/// Whether an address is behind somebody's translation: private, link-local or the carrier's.
+/// Whether nobody outside reaches an address: private, link-local, the carrier's translation's or
+/// one for documentation.
 fn is_inside(address: Ipv4Addr) -> bool {
     let [a, b, ..] = address.octets();
-    address.is_private() || address.is_link_local() || (a == 100 && b & 0xc0 == 64)
+    address.is_private()
+        || address.is_link_local()
+        || address.is_documentation()
+        || (a == 100 && b & 0xc0 == 64)
 }
 
 /// `text` as the value of a link's parameter.
@@ -197,13 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_behind_translation_are_known() {
+    fn addresses_that_nobody_outside_reaches_are_known() {
         for inside in [
             "10.0.0.1",
             "192.168.1.1",
             "172.31.0.1",
             "100.64.0.1",
             "100.127.9.9",
+            "169.254.1.1",
+            "192.0.2.2",
         ] {
             assert!(is_inside(inside.parse().unwrap()), "{inside}");
         }

@@ -75,10 +75,14 @@ fn summary(out: &mut String, status: &Status) {
         State::Running => "running",
     };
     let uptime = duration(status.uptime_seconds);
-    let state = format!("{state} for {uptime}, version {}", status.version);
+    let state = format!("{state}, started {uptime} ago, version {}", status.version);
     field(out, "waproxy", &state);
     let file = status.configuration_file.as_deref();
-    field(out, "configuration", file.unwrap_or("the default"));
+    field(
+        out,
+        "configuration",
+        file.unwrap_or("the default, built in"),
+    );
     for error in &status.configuration_errors {
         field(out, "  not loaded", error);
     }
@@ -231,7 +235,7 @@ mod tests {
     fn the_table_says_what_a_volunteer_wants_to_know() {
         let text = render(&example());
         for part in [
-            "running for 3 d 4 h",
+            "running, started 3 d 4 h ago",
             "option port '70000'",
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
             "chat_tls  443->10443    chat     yes      12      1.2M     1221   1.3G  7.0G\n",

@@ -2,6 +2,9 @@
 //! stands there and what is allowed instead.
 
 use std::fmt::{self, Display, Formatter, Write};
+use std::io;
+
+use super::{Config, Loaded};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,15 +24,14 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn of(file: &str, message: String) -> Self {
-        let file = file.to_owned();
+    fn new(file: &str, message: &str) -> Self {
         Self {
-            file,
+            file: file.to_owned(),
             line: None,
             section: None,
             option: None,
             value: None,
-            message,
+            message: message.to_owned(),
         }
     }
 
@@ -69,12 +71,13 @@ impl Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// `None` where there is nothing wrong.
-    pub fn new(problems: Vec<Problem>) -> Option<Self> {
-        (!problems.is_empty()).then_some(Self(problems))
+    /// The only problem of a file that cannot be read.
+    pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
+        let message = format!("this file cannot be read: {error}");
+        Self(vec![Problem::new(file, &message)])
     }
 
-    /// In the order of the file, what could not be read first.
+    /// In the order of the file, but lines that cannot be read first.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
@@ -89,12 +92,6 @@ impl Display for Problems {
             problem.fmt(f)?;
         }
         Ok(())
-    }
-}
-
-impl From<Problem> for Problems {
-    fn from(problem: Problem) -> Self {
-        Self(vec![problem])
     }
 }
 
@@ -113,10 +110,14 @@ impl std::error::Error for Problems {}
 pub(super) struct Report {
     file: String,
     /// What makes it unusable.
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
     /// What is odd, but may be left by a newer version.
-    pub(super) warnings: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
+
+/// In place of a value: why there is none stands in the [`Report`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted(());
 
 impl Report {
     pub(super) fn new(file: &str) -> Self {
@@ -127,22 +128,46 @@ impl Report {
         }
     }
 
-    /// Something about the file as a whole.
-    pub(super) fn whole(&mut self, message: &str) {
-        self.problems
-            .push(Problem::of(&self.file, message.to_owned()));
+    /// The end of the reading.
+    pub(super) fn close(self, config: Result<Config, Noted>) -> Result<Loaded, Problems> {
+        let (mut problems, mut warnings) = (self.problems, self.warnings);
+        match config {
+            Ok(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+            _ => {
+                // Beside lines that cannot be read, only what stands in the others can be judged,
+                // not what seems to be missing.
+                let whole = problems.iter().all(|problem| problem.line.is_none());
+                problems.retain(|p| whole || p.line.is_some() || p.value.is_some());
+                // What is missing may well be what is odd: a name that is misspelled.
+                problems.append(&mut warnings);
+                Err(Problems(problems))
+            }
+        }
     }
 
-    /// Something about a section with this [`label`], and an option of it.
+    /// Notes a line that cannot be read.
+    pub(super) fn line(&mut self, line: usize, message: &str) -> Noted {
+        let problem = Problem::new(&self.file, message);
+        self.note(Problem {
+            line: Some(line),
+            ..problem
+        })
+    }
+
+    /// Notes what is wrong with the file as a whole.
+    pub(super) fn whole(&mut self, message: &str) -> Noted {
+        self.note(Problem::new(&self.file, message))
+    }
+
+    /// Notes what is wrong with a section of this [`label`], and perhaps an option of it.
     pub(super) fn problem(
         &mut self,
         section: &str,
         option: Option<&str>,
         values: &[String],
-        message: String,
-    ) {
-        let problem = Problem::of(&self.file, message).at(section, option, values);
-        self.problems.push(problem);
+        message: &str,
+    ) -> Noted {
+        self.note(Problem::new(&self.file, message).at(section, option, values))
     }
 
     /// The same, where it does no harm.
@@ -151,10 +176,15 @@ impl Report {
         section: &str,
         option: Option<&str>,
         values: &[String],
-        message: String,
+        message: &str,
     ) {
-        let problem = Problem::of(&self.file, message).at(section, option, values);
+        let problem = Problem::new(&self.file, message).at(section, option, values);
         self.warnings.push(problem);
+    }
+
+    fn note(&mut self, problem: Problem) -> Noted {
+        self.problems.push(problem);
+        Noted(())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::value::{Error, MapDeserializer};
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::problem::{Report, did_you_mean, label};
+use super::problem::{Noted, Report, did_you_mean, label};
 use super::uci::Section;
 
 /// The values of an option or a list. Empty where the file has none.
@@ -15,7 +15,7 @@ pub(super) type Values = Vec<String>;
 /// A file by the types of its sections.
 #[derive(Default)]
 pub(super) struct RawConfig {
-    pub(super) main: Vec<Named<RawMain>>,
+    pub(super) main: RawMain,
     pub(super) listeners: Vec<Named<RawListener>>,
     pub(super) upstreams: Vec<Named<RawUpstream>>,
 }
@@ -78,13 +78,19 @@ impl RawConfig {
         let mut raw = Self::default();
         for section in sections {
             match section.kind.as_str() {
-                "waproxy" => raw.main.extend(named(section, report)),
+                "waproxy" if section.name == "main" => {
+                    raw.main = options(section, report).unwrap_or_default();
+                }
+                "waproxy" => {
+                    let message = "the one section of this type is called 'main'";
+                    report.problem(&label("waproxy", &section.name), None, &[], message);
+                }
                 "listener" => raw.listeners.extend(named(section, report)),
                 "upstream" => raw.upstreams.extend(named(section, report)),
                 kind => {
                     let near = did_you_mean(kind, ["waproxy", "listener", "upstream"]);
                     let message = format!("this type of section is unknown{near}");
-                    report.warning(&label(kind, &section.name), None, &[], message);
+                    report.warning(&label(kind, &section.name), None, &[], &message);
                 }
             }
         }
@@ -93,17 +99,16 @@ impl RawConfig {
 }
 
 fn named<'a, T: Deserialize<'a>>(section: &'a Section, report: &mut Report) -> Option<Named<T>> {
-    match T::deserialize(Options { section, report }) {
-        Ok(options) => Some(Named {
-            name: section.name.clone(),
-            options,
-        }),
-        Err(error) => {
-            let label = label(&section.kind, &section.name);
-            report.problem(&label, None, &[], error.to_string());
-            None
-        }
-    }
+    let options = options(section, report).ok()?;
+    let name = section.name.clone();
+    Some(Named { name, options })
+}
+
+fn options<'a, T: Deserialize<'a>>(section: &'a Section, report: &mut Report) -> Result<T, Noted> {
+    T::deserialize(Options { section, report }).map_err(|error| {
+        let label = label(&section.kind, &section.name);
+        report.problem(&label, None, &[], &error.to_string())
+    })
 }
 
 /// The options of a section as serde sees them.
@@ -126,7 +131,7 @@ impl<'de> Deserializer<'de> for Options<'de, '_> {
                 let near = did_you_mean(name, known.iter().copied());
                 let message = format!("this option is unknown{near}");
                 let label = label(&self.section.kind, &self.section.name);
-                self.report.warning(&label, Some(name), values, message);
+                self.report.warning(&label, Some(name), values, &message);
             }
         }
         self.deserialize_any(visitor)

@@ -1,7 +1,8 @@
-//! The options of one section, read one by one. What is wrong goes into the [`Report`] and reads
-//! as `None`, so that whoever reads goes on to the end and then gives up with `?`.
+//! The options of one section, read one by one. What is wrong goes into the [`Report`]; whoever
+//! reads keeps the result, goes on to the end and only then gives up with `?`, so that every
+//! problem is found.
 
-use super::problem::{Report, label};
+use super::problem::{Noted, Report, label};
 use super::raw::Values;
 
 /// A section being read.
@@ -24,11 +25,9 @@ impl<'r> Reader<'r> {
         option: &str,
         values: &Values,
         parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        if values.is_empty() {
-            self.refuse(option, values, "this option is missing".to_owned());
-        }
-        self.optional(option, values, parse).flatten()
+    ) -> Result<T, Noted> {
+        let value = self.optional(option, values, parse)?;
+        value.ok_or_else(|| self.refuse(option, &[], "this option is missing"))
     }
 
     /// An option that may be absent.
@@ -37,47 +36,45 @@ impl<'r> Reader<'r> {
         option: &str,
         values: &Values,
         parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<Option<T>> {
+    ) -> Result<Option<T>, Noted> {
         match values.as_slice() {
-            [] => Some(None),
-            [value] => parse(value)
-                .map_err(|allowed| self.refuse(option, values, allowed))
-                .ok()
-                .map(Some),
-            _ => {
-                self.refuse(
-                    option,
-                    values,
-                    "one value is allowed, not a list".to_owned(),
-                );
-                None
-            }
+            [] => Ok(None),
+            [value] => match parse(value) {
+                Ok(value) => Ok(Some(value)),
+                Err(allowed) => Err(self.refuse(option, values, &allowed)),
+            },
+            _ => Err(self.refuse(option, values, "one value is allowed, not a list")),
         }
     }
 
-    /// A list. An option in its place is split at blanks, as OpenWrt's scripts do it.
+    /// A list. An option in its place is split at blanks, as OpenWrt's scripts do.
     pub(super) fn list<T>(
         &mut self,
         option: &str,
         values: &Values,
         parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<Vec<T>> {
-        let mut list = Some(Vec::new());
+    ) -> Result<Vec<T>, Noted> {
+        let mut list = Ok(Vec::new());
         for value in values.iter().flat_map(|value| value.split_whitespace()) {
-            match parse(value) {
-                Ok(value) => list.as_mut().map_or((), |list| list.push(value)),
-                Err(allowed) => {
-                    self.refuse(option, &[value.to_owned()], allowed);
-                    list = None;
+            match (parse(value), &mut list) {
+                (Ok(value), Ok(list)) => list.push(value),
+                (Ok(_), Err(_)) => {}
+                (Err(allowed), _) => {
+                    list = Err(self.refuse(option, &[value.to_owned()], &allowed));
                 }
             }
         }
         list
     }
 
-    /// Puts an option of this section into the report.
-    pub(super) fn refuse(&mut self, option: &str, values: &[String], allowed: String) {
+    /// Notes a problem of one option.
+    pub(super) fn refuse(&mut self, option: &str, values: &[String], message: &str) -> Noted {
         self.report
-            .problem(&self.label, Some(option), values, allowed);
+            .problem(&self.label, Some(option), values, message)
+    }
+
+    /// Notes a problem of the section.
+    pub(super) fn refuse_section(&mut self, message: &str) -> Noted {
+        self.report.problem(&self.label, None, &[], message)
     }
 }

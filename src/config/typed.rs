@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::problem::{Report, did_you_mean, label};
+use super::problem::{Noted, Report, did_you_mean, label};
 use super::raw::{Named, RawConfig, RawListener, RawMain, RawUpstream};
 use super::reader::Reader;
 use super::{Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstream, value};
@@ -11,38 +11,28 @@ use super::{Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstre
 /// What the reference proxy takes. No router comes near.
 const MOST_CONNECTIONS: u32 = 27_500;
 const MOST_WORKERS: u32 = 256;
+/// The service that finds out itself where a connection belongs.
+const AUTO: &str = "auto";
 
-/// A service's name, and what it leads to unless that has a problem.
-type Service<'a> = (&'a str, Option<Arc<Upstream>>);
+/// A service's name with what it leads to.
+type Service<'a> = (&'a str, Result<Arc<Upstream>, Noted>);
 
-/// `None` only after a problem.
-pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Option<Config> {
-    let mut main = None;
-    for section in &raw.main {
-        if section.name == "main" {
-            main = self::main(&section.options, report);
-        } else {
-            let label = label("waproxy", &section.name);
-            let message = "the one section of this type is called 'main'".to_owned();
-            report.problem(&label, None, &[], message);
-        }
-    }
+/// Reads everything.
+pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Noted> {
+    let main = main(&raw.main, report);
     let services: Vec<Service<'_>> = raw
         .upstreams
         .iter()
         .map(|raw| (raw.name.as_str(), upstream(raw, report)))
         .collect();
-    let trusting = raw
-        .main
-        .iter()
-        .any(|main| !main.options.trusted_proxy.is_empty());
+    let trusting = !raw.main.trusted_proxy.is_empty();
     let listeners: Vec<_> = raw
         .listeners
         .iter()
         .map(|raw| listener(raw, &services, trusting, report))
         .collect();
 
-    let listeners: Vec<_> = listeners.into_iter().collect::<Option<Vec<_>>>()?;
+    let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     let listeners: Vec<_> = listeners.into_iter().flatten().collect();
     if listeners.is_empty() {
         report.whole("no listener is enabled, and at least one is needed");
@@ -50,10 +40,10 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Option<Config> {
     clashes(&listeners, report);
     let upstreams = services
         .into_iter()
-        .filter_map(|(_, upstream)| upstream)
+        .filter_map(|(_, upstream)| upstream.ok())
         .filter(|upstream| listeners.iter().any(|l| Arc::ptr_eq(&l.upstream, upstream)))
         .collect();
-    Some(Config {
+    Ok(Config {
         listeners,
         upstreams,
         ..main?
@@ -61,7 +51,7 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Option<Config> {
 }
 
 /// Everything but listeners and upstreams.
-fn main(raw: &RawMain, report: &mut Report) -> Option<Config> {
+fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
     let mut r = Reader::new("waproxy", "main", report);
     let enabled = r.required("enabled", &raw.enabled, value::flag);
     let workers = r.required("workers", &raw.workers, value::count_or_auto(MOST_WORKERS));
@@ -88,7 +78,7 @@ fn main(raw: &RawMain, report: &mut Report) -> Option<Config> {
     let certificate = certificate(raw, &mut r);
     let trusted_proxies = r.list("trusted_proxy", &raw.trusted_proxy, value::network);
 
-    Some(Config {
+    Ok(Config {
         enabled: enabled?,
         workers: workers?,
         limits: Limits {
@@ -115,56 +105,53 @@ fn main(raw: &RawMain, report: &mut Report) -> Option<Config> {
     })
 }
 
-fn certificate(raw: &RawMain, r: &mut Reader<'_>) -> Option<Certificate> {
+fn certificate(raw: &RawMain, r: &mut Reader<'_>) -> Result<Certificate, Noted> {
     let cert = r.optional("cert", &raw.cert, value::path);
     let key = r.optional("key", &raw.key, value::path);
-    let (lacking, other) = match (cert?, key?) {
-        (None, None) => return Some(Certificate::Own),
-        (Some(cert), Some(key)) => return Some(Certificate::Operator { cert, key }),
+    let (missing, lonely) = match (cert?, key?) {
+        (None, None) => return Ok(Certificate::Own),
+        (Some(cert), Some(key)) => return Ok(Certificate::Operator { cert, key }),
         (Some(_), None) => ("key", "cert"),
         (None, Some(_)) => ("cert", "key"),
     };
-    r.refuse(
-        lacking,
+    Err(r.refuse(
+        missing,
         &[],
-        format!("this option is missing, and {other} is of no use without it"),
-    );
-    None
+        &format!("this option is missing, {lonely} needs it"),
+    ))
 }
 
-fn upstream(raw: &Named<RawUpstream>, report: &mut Report) -> Option<Arc<Upstream>> {
+fn upstream(raw: &Named<RawUpstream>, report: &mut Report) -> Result<Arc<Upstream>, Noted> {
     let Named { name, options } = raw;
-    let section = label("upstream", name);
-    if name.starts_with('@') {
-        let message = "an upstream needs a name, by which listeners find it".to_owned();
-        report.problem(&section, None, &[], message);
-    } else if name == "auto" {
-        let message = "no upstream may have this name, which stands for a service".to_owned();
-        report.problem(&section, None, &[], message);
-    }
     let mut r = Reader::new("upstream", name, report);
+    if name.starts_with('@') {
+        r.refuse_section("an upstream needs a name, by which listeners find it");
+    }
+    if name == AUTO {
+        r.refuse_section("this name is a service's own, no upstream may have it");
+    }
     let addresses = r.list("address", &options.address, value::host_port);
     let proxy_header = r.optional("proxy_header", &options.proxy_header, value::proxy_header);
     let allow_private = r.optional("allow_private", &options.allow_private, value::flag);
-    if addresses.as_ref().is_some_and(Vec::is_empty) {
-        r.refuse("address", &[], "at least one address is needed".to_owned());
-        return None;
+    let addresses = addresses?;
+    if addresses.is_empty() {
+        return Err(r.refuse("address", &[], "at least one address is needed"));
     }
-    Some(Arc::new(Upstream {
+    Ok(Arc::new(Upstream {
         name: name.clone(),
-        addresses: addresses?,
+        addresses,
         proxy_header: proxy_header?.unwrap_or(ProxyHeader::V1),
         allow_private: allow_private?.unwrap_or(false),
     }))
 }
 
-/// `Some(None)` is a listener that is switched off.
+/// `None` where it is switched off.
 fn listener(
     raw: &Named<RawListener>,
     services: &[Service<'_>],
     trusting: bool,
     report: &mut Report,
-) -> Option<Option<Listener>> {
+) -> Result<Option<Listener>, Noted> {
     let Named { name, options } = raw;
     let mut r = Reader::new("listener", name, report);
     let enabled = r.optional("enabled", &options.enabled, value::flag);
@@ -179,40 +166,36 @@ fn listener(
     let accept_proxy = accept_proxy?.unwrap_or(false);
     if enabled && accept_proxy && !trusting {
         let message = "waproxy 'main' needs a list trusted_proxy of those who may send a header";
-        r.refuse("accept_proxy", &options.accept_proxy, message.to_owned());
+        r.refuse("accept_proxy", &options.accept_proxy, message);
     }
+    let port = port?;
     let listener = Listener {
         name: name.clone(),
-        port: port?,
-        bind_port: bind_port?.unwrap_or(unprivileged(port?)),
+        port,
+        bind_port: bind_port?.unwrap_or(unprivileged(port)),
         bind_address: bind_address?,
         upstream: upstream??,
         tls: tls?.unwrap_or(false),
         accept_proxy,
     };
-    Some(enabled.then_some(listener))
+    Ok(enabled.then_some(listener))
 }
 
-/// What a service leads to; `None` if that has a problem.
-fn service(text: &str, services: &[Service<'_>]) -> Result<Option<Arc<Upstream>>, String> {
+fn service(text: &str, services: &[Service<'_>]) -> Result<Result<Arc<Upstream>, Noted>, String> {
+    if text == AUTO {
+        return Err("this service is not available yet".to_owned());
+    }
     if let Some((_, upstream)) = services.iter().find(|(name, _)| *name == text) {
         return Ok(upstream.clone());
     }
-    let names = services
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| !name.starts_with('@'));
-    let known = names.clone().collect::<Vec<_>>().join(", ");
-    let (first, near) = match text {
-        "auto" => ("auto is not available yet; ", String::new()),
-        _ => ("", did_you_mean(text, names)),
-    };
-    Err(format!(
-        "{first}the name of an upstream is allowed: {known}{near}"
-    ))
+    let names = services.iter().map(|(name, _)| *name);
+    let names: Vec<_> = names.filter(|name| !name.starts_with('@')).collect();
+    let near = did_you_mean(text, names.iter().copied());
+    let names = names.join(", ");
+    Err(format!("the name of an upstream is allowed: {names}{near}"))
 }
 
-/// The port that needs no privilege and stands for a public one.
+/// The port that needs no privilege and stands in for a public one.
 fn unprivileged(port: NonZeroU16) -> NonZeroU16 {
     const SHIFT: u16 = 10_000;
     if port.get() < 1024 {
@@ -225,20 +208,432 @@ fn unprivileged(port: NonZeroU16) -> NonZeroU16 {
 /// Finds listeners that want the same port.
 fn clashes(listeners: &[Listener], report: &mut Report) {
     for (i, second) in listeners.iter().enumerate() {
-        for first in &listeners[..i] {
-            let name = label("listener", &first.name);
-            let mut r = Reader::new("listener", &second.name, report);
-            if first.port == second.port {
-                let message = format!("{name} has this public port already");
-                r.refuse("port", &[second.port.to_string()], message);
-            } else if first.bind_port == second.bind_port && share_address(first, second) {
-                let message = format!("{name} listens on this port already");
-                r.refuse("bind_port", &[second.bind_port.to_string()], message);
-            }
+        let mut r = Reader::new("listener", &second.name, report);
+        let before = &listeners[..i];
+        if let Some(first) = before.iter().find(|first| first.port == second.port) {
+            let first = label("listener", &first.name);
+            let message = format!("{first} has this public port already");
+            r.refuse("port", &[second.port.to_string()], &message);
+        } else if let Some(first) = before.iter().find(|first| same_socket(first, second)) {
+            let first = label("listener", &first.name);
+            let message = format!("{first} listens on this port already");
+            r.refuse("bind_port", &[second.bind_port.to_string()], &message);
         }
     }
 }
 
-fn share_address(a: &Listener, b: &Listener) -> bool {
-    a.bind_address.is_none() || b.bind_address.is_none() || a.bind_address == b.bind_address
+/// Whether both would bind the same port of an address.
+fn same_socket(a: &Listener, b: &Listener) -> bool {
+    let apart =
+        a.bind_address.is_some() && b.bind_address.is_some() && a.bind_address != b.bind_address;
+    a.bind_port == b.bind_port && !apart
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Auto, DEFAULT, Loaded, Problems, parse};
+
+    const LISTENER: &str = "\nconfig listener 'l'\noption port '443'\noption service 'chat'\n";
+
+    fn loaded(text: &str) -> Loaded {
+        parse("f", text).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn config(text: &str) -> Config {
+        loaded(text).config
+    }
+
+    /// Every problem but for the file's name.
+    fn problems(text: &str) -> Vec<String> {
+        let problems = parse("f", text).err();
+        let problems = problems.iter().flat_map(Problems::iter);
+        problems
+            .map(|problem| problem.to_string().replacen("f: ", "", 1))
+            .collect()
+    }
+
+    /// The only problem of `main` with an option that reads so.
+    fn problem_of_main(option: &str) -> String {
+        let problems = problems(&format!("config waproxy 'main'\n{option}{LISTENER}"));
+        assert_eq!(problems.len(), 1, "{option}: {problems:?}");
+        problems[0].clone()
+    }
+
+    /// The same of a listener.
+    fn problem_of_listener(options: &str) -> String {
+        let problems = problems(&format!("{LISTENER}{options}"));
+        assert_eq!(problems.len(), 1, "{options}: {problems:?}");
+        problems[0].clone()
+    }
+
+    fn port(port: u16) -> NonZeroU16 {
+        NonZeroU16::new(port).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_file_says_what_the_design_says() {
+        let Loaded { config, warnings } = loaded(DEFAULT);
+        assert_eq!(warnings, []);
+        assert!(!config.enabled);
+        assert_eq!(config.workers, Auto::Auto);
+        assert_eq!(config.limits.max_connections, Auto::Auto);
+        assert_eq!(config.timeouts.idle, Duration::from_secs(200));
+        assert_eq!(config.certificate, Certificate::Own);
+        let listeners = config.listeners.iter();
+        let listeners: Vec<_> = listeners
+            .map(|l| (l.name.as_str(), l.port, l.bind_port, l.tls))
+            .collect();
+        assert_eq!(
+            listeners,
+            [
+                ("chat_tls", port(443), port(10443), true),
+                ("media_main", port(587), port(10587), false),
+            ]
+        );
+        let [chat, media] = &config.upstreams[..] else {
+            panic!("{:?}", config.upstreams)
+        };
+        assert_eq!(chat.addresses.len(), 2);
+        assert_eq!(
+            (chat.proxy_header, media.proxy_header),
+            (ProxyHeader::V1, ProxyHeader::None)
+        );
+    }
+
+    #[test]
+    fn every_listener_of_the_shipped_file_can_be_switched_on() {
+        let text = DEFAULT.replace("enabled '0'", "enabled '1'");
+        let text = text.replacen("workers 'auto'", "trusted_proxy '192.0.2.1'", 1);
+        let config = config(&text);
+        assert_eq!(config.listeners.len(), 8);
+        assert_eq!(
+            config.listeners.iter().filter(|l| l.accept_proxy).count(),
+            3
+        );
+        assert_eq!(config.upstreams.len(), 3);
+    }
+
+    #[test]
+    fn a_listener_is_enough_and_the_rest_is_as_shipped() {
+        let config = config(LISTENER);
+        let shipped = self::config(DEFAULT);
+        assert_eq!(config.listeners.len(), 1);
+        assert_eq!(config.upstreams, shipped.upstreams[..1]);
+        let rest = Config {
+            listeners: Vec::new(),
+            upstreams: Vec::new(),
+            ..config
+        };
+        assert_eq!(
+            rest,
+            Config {
+                listeners: Vec::new(),
+                upstreams: Vec::new(),
+                ..shipped
+            }
+        );
+    }
+
+    #[test]
+    fn an_upstream_keeps_what_its_section_does_not_say() {
+        let text = "config upstream 'media'\nlist address 'localhost:1'\n\
+                    config listener\noption port 1\noption service media\n";
+        let media = &config(text).upstreams[0];
+        assert_eq!(media.addresses[0].to_string(), "localhost:1");
+        assert_eq!(
+            (media.addresses.len(), media.proxy_header),
+            (1, ProxyHeader::None)
+        );
+    }
+
+    #[test]
+    fn absent_and_empty_mean_the_same() {
+        let empty = "config waproxy 'main'\noption workers ''\noption host ''\nlist trusted_proxy ''\n\
+                     config upstream 'chat'\nlist address ''\noption allow_private";
+        assert_eq!(
+            loaded(&format!("{empty}{LISTENER}option bind_port ''\n")),
+            loaded(LISTENER)
+        );
+    }
+
+    #[test]
+    fn lists_and_options_stand_in_for_each_other() {
+        let list = "config waproxy main\nlist trusted_proxy 10.0.0.0/8\nlist trusted_proxy ::1\n";
+        let option = "config waproxy main\noption trusted_proxy '10.0.0.0/8  ::1'\n";
+        let blanks =
+            "config waproxy main\nlist trusted_proxy '10.0.0.0/8 ::1'\nlist workers auto\n";
+        let trusted = |text| config(&format!("{text}{LISTENER}")).trusted_proxies;
+        assert_eq!(trusted(list).len(), 2);
+        assert_eq!(trusted(list), trusted(option));
+        assert_eq!(trusted(list), trusted(blanks));
+        assert_eq!(
+            problem_of_main("list workers '1'\nlist workers '2'"),
+            "waproxy 'main', option workers '1 2': one value is allowed, not a list"
+        );
+    }
+
+    #[test]
+    fn a_low_port_is_bound_ten_thousand_above() {
+        for (text, bound) in [
+            ("1023", 11023),
+            ("1024", 1024),
+            ("80", 10080),
+            ("65535", 65535),
+        ] {
+            let text = format!("config listener\noption service chat\noption port {text}\n");
+            assert_eq!(config(&text).listeners[0].bind_port, port(bound));
+            let text = format!("{text}option bind_port 7\n");
+            assert_eq!(config(&text).listeners[0].bind_port, port(7));
+        }
+    }
+
+    #[test]
+    fn every_wrong_value_is_reported_with_its_place() {
+        let text = "
+            config waproxy 'main'
+                option enabled 'maybe'
+                option workers '0'
+                option max_connections '27501'
+                option max_connections_per_client '27501'
+                option connect_timeout '0'
+                option handshake_timeout '121'
+                option idle_timeout '1h'
+                option half_close_timeout '3601'
+                option drain_timeout '301'
+                option max_rate_per_client '-1'
+                option max_handshakes 'none'
+                option firewall '2'
+                option src_zone 'wan lan'
+                option log_level 'warned'
+                option host '2001:db8::1'
+                option cert 'cert.pem'
+                option key '~/key.pem'
+                list trusted_proxy '10.0.0.0/8'
+                list trusted_proxy '10.0.0.0/33'
+                list trusted_proxy 'lan'
+            config listener
+                option enabled 'x'
+                option port '0'
+                option service 'chatt'
+                option tls 'x'
+                option accept_proxy 'x'
+                option bind_port '65536'
+                option bind_address '::'
+            config upstream 'chat'
+                list address 'g.whatsapp.net'
+                option proxy_header 'v3'
+                option allow_private 'x'";
+        let problems = problems(text);
+        let places: Vec<_> = problems
+            .iter()
+            .map(|problem| {
+                problem
+                    .split_once(": ")
+                    .unwrap()
+                    .0
+                    .split_once(", option ")
+                    .unwrap()
+            })
+            .collect();
+        let main = [
+            "enabled 'maybe'",
+            "workers '0'",
+            "max_connections '27501'",
+            "max_connections_per_client '27501'",
+            "max_rate_per_client '-1'",
+            "max_handshakes 'none'",
+            "connect_timeout '0'",
+            "handshake_timeout '121'",
+            "idle_timeout '1h'",
+            "half_close_timeout '3601'",
+            "drain_timeout '301'",
+            "firewall '2'",
+            "src_zone 'wan lan'",
+            "log_level 'warned'",
+            "host '2001:db8::1'",
+            "cert 'cert.pem'",
+            "key '~/key.pem'",
+            "trusted_proxy '10.0.0.0/33'",
+            "trusted_proxy 'lan'",
+        ];
+        let upstream = [
+            "address 'g.whatsapp.net'",
+            "proxy_header 'v3'",
+            "allow_private 'x'",
+        ];
+        let listener = [
+            "enabled 'x'",
+            "port '0'",
+            "service 'chatt'",
+            "tls 'x'",
+            "accept_proxy 'x'",
+            "bind_port '65536'",
+            "bind_address '::'",
+        ];
+        let expected = main
+            .map(|option| ("waproxy 'main'", option))
+            .into_iter()
+            .chain(upstream.map(|option| ("upstream 'chat'", option)))
+            .chain(listener.map(|option| ("@listener[0]", option)));
+        assert_eq!(places, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            problems("config listener 'l'\nconfig upstream 'mine'\n"),
+            [
+                "upstream 'mine', option address: at least one address is needed",
+                "listener 'l', option port: this option is missing",
+                "listener 'l', option service: this option is missing",
+            ]
+        );
+        assert_eq!(
+            problems(""),
+            ["no listener is enabled, and at least one is needed"]
+        );
+        let off = LISTENER.replace("'l'\n", "'l'\noption enabled off\n");
+        assert_eq!(problems(&off), problems(""));
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_a_key_its_certificate() {
+        assert_eq!(
+            problem_of_main("option cert '/a.pem'"),
+            "waproxy 'main', option key: this option is missing, cert needs it"
+        );
+        assert_eq!(
+            problem_of_main("option key '/a.pem'"),
+            "waproxy 'main', option cert: this option is missing, key needs it"
+        );
+        let pair = "config waproxy main\noption cert /a.pem\noption key /b.pem";
+        let certificate = config(&format!("{pair}{LISTENER}")).certificate;
+        let (cert, key) = ("/a.pem".into(), "/b.pem".into());
+        assert_eq!(certificate, Certificate::Operator { cert, key });
+    }
+
+    #[test]
+    fn a_header_is_accepted_only_where_somebody_is_trusted() {
+        assert_eq!(
+            problem_of_listener("option accept_proxy '1'"),
+            "listener 'l', option accept_proxy '1': \
+             waproxy 'main' needs a list trusted_proxy of those who may send a header"
+        );
+        let trusting = "config waproxy main\nlist trusted_proxy 192.0.2.1\n";
+        let config = config(&format!("{trusting}{LISTENER}option accept_proxy '1'"));
+        assert!(config.listeners[0].accept_proxy);
+    }
+
+    #[test]
+    fn a_service_is_the_name_of_an_upstream() {
+        let listener =
+            |service| format!("config listener\noption port 1\noption service {service}\n");
+        assert_eq!(
+            problems(&(listener("wab") + "config upstream mine\nlist address a:1\n")),
+            ["@listener[0], option service 'wab': \
+                 the name of an upstream is allowed: mine, chat, web, media; did you mean 'web'?"]
+        );
+        assert_eq!(
+            problems(&listener("auto")),
+            ["@listener[0], option service 'auto': this service is not available yet"]
+        );
+        assert_eq!(
+            problems(&(listener("chat") + "config upstream auto\nlist address a:1\n")),
+            ["upstream 'auto': this name is a service's own, no upstream may have it"]
+        );
+        assert_eq!(
+            problems(&(listener("chat") + "config upstream\nlist address a:1\n")),
+            ["@upstream[0]: an upstream needs a name, by which listeners find it"]
+        );
+        let config = config(&(listener("mine") + "config upstream mine\nlist address a:1\n"));
+        assert_eq!(config.upstreams[0].name, "mine");
+        assert_eq!(config.upstreams[0].proxy_header, ProxyHeader::V1);
+    }
+
+    #[test]
+    fn two_listeners_never_want_the_same_port() {
+        let second =
+            |options: &str| format!("config listener 'm'\noption service 'chat'\n{options}");
+        assert_eq!(
+            problem_of_listener(&second("option port 443\noption bind_port 444\n")),
+            "listener 'm', option port '443': listener 'l' has this public port already"
+        );
+        assert_eq!(
+            problem_of_listener(&second("option port 10443\n")),
+            "listener 'm', option bind_port '10443': listener 'l' listens on this port already"
+        );
+        let one =
+            second("option port 444\noption bind_port 10443\noption bind_address 192.0.2.1\n");
+        assert!(problem_of_listener(&one).contains("listener 'l' listens on this port already"));
+        for fine in [
+            format!("option bind_address 192.0.2.2\n{one}"),
+            second("option port 443\noption enabled 0\n"),
+            second("option port 10443\noption bind_port 20443\n"),
+        ] {
+            assert_eq!(problems(&format!("{LISTENER}{fine}")), [""; 0], "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_listener_that_is_off_is_checked_all_the_same() {
+        let text = format!("{LISTENER}config listener\noption enabled 0\noption port x\n");
+        assert_eq!(
+            problems(&text),
+            [
+                "@listener[1], option port 'x': a port from 1 to 65535 is allowed",
+                "@listener[1], option service: this option is missing",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_section_of_the_daemon_is_called_main() {
+        assert_eq!(
+            problems(&format!(
+                "config waproxy 'other'\nconfig waproxy\nconfig waproxy main{LISTENER}"
+            )),
+            [
+                "waproxy 'other': the one section of this type is called 'main'",
+                "@waproxy[1]: the one section of this type is called 'main'",
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_names_are_warnings_until_something_is_wrong() {
+        let odd = format!("{LISTENER}option prot '444'\nconfig lisener 'x'\noption a b\n");
+        let expected = [
+            "listener 'l', option prot '444': this option is unknown; did you mean 'port'?",
+            "lisener 'x': this type of section is unknown; did you mean 'listener'?",
+        ];
+        let warnings: Vec<_> = loaded(&odd)
+            .warnings
+            .iter()
+            .map(|w| w.to_string()[3..].to_owned())
+            .collect();
+        assert_eq!(warnings, expected);
+        let problems = problems(&odd.replace("option port '443'\n", ""));
+        assert_eq!(
+            problems[0],
+            "listener 'l', option port: this option is missing"
+        );
+        assert_eq!(problems[1..], expected);
+    }
+
+    #[test]
+    fn beside_a_broken_line_only_what_is_there_is_judged() {
+        assert_eq!(
+            problems(
+                "config listener 'l'\noption port '443\noption service 'chat'\noption tls 'x'"
+            ),
+            [
+                "f:2: the quote ' must be closed on its line; a value over several lines is not taken",
+                "listener 'l', option tls 'x': \
+                 1 (on, true, yes, enabled) or 0 (off, false, no, disabled) is allowed",
+            ]
+        );
+    }
 }

@@ -354,9 +354,9 @@ mod tests {
         let start = std::time::Instant::now();
         let mut text = "config a\n".repeat(MAX_SECTIONS / 2);
         for i in 0..MAX_SECTIONS / 2 {
-            text.push_str(&format!("config a n{i}\n"));
+            text += &format!("config a n{i}\n");
         }
-        text.push_str(&format!("option x '{}'\n", "x".repeat(MAX_BYTES / 2)));
+        text += &format!("option x '{}'\n", "x".repeat(MAX_BYTES / 2));
         text.push_str(&"option y 1\n".repeat(MAX_STATEMENTS - MAX_SECTIONS - 1));
         assert_eq!(read(&text).faults, []);
         assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());

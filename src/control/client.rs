@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{CertificateStatus, Error, REQUEST_TIMEOUT, Request, Status};
+use super::{CertificateStatus, Error, Line, REQUEST_TIMEOUT, Request, Status};
 
 /// Asks the daemon that listens at `path` how it fares.
 pub fn status(path: &Path) -> Result<Status, Error> {
@@ -27,9 +27,13 @@ pub fn new_certificate(path: &Path) -> Result<CertificateStatus, Error> {
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
 /// newline.
 pub fn ask(path: &Path, request: Request) -> Result<String, Error> {
-    let no_answer = |source| Error::NoAnswer {
+    let no_answer = |error: io::Error| Error::NoAnswer {
         path: path.to_path_buf(),
-        source,
+        source: match error.kind() {
+            // How a socket says that its timeout is over.
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        },
     };
     let stream = connect(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -62,7 +66,7 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
 
 /// One line there, one back.
 fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
-    let mut line = serde_json::to_string(&request)?;
+    let mut line = serde_json::to_string(&Line { request })?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     line.clear();

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Error, Request};
+use super::{Answer, Error, Line, Request};
 
 /// What a request has from being accepted to being answered.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,9 +75,7 @@ impl Control {
         }
         poll_fn(|context| {
             for seat in &mut seats {
-                if let Poll::Ready(never) = seat.as_mut().poll(context) {
-                    match never {}
-                }
+                let Poll::Pending = seat.as_mut().poll(context);
             }
             Poll::Pending
         })
@@ -174,7 +172,7 @@ async fn answer(
         Err(format!("the request is longer than {LINE_MAX} bytes"))
     } else {
         match serde_json::from_slice(&line) {
-            Ok(request) => handler(request).await,
+            Ok(Line { request }) => handler(request).await,
             Err(error) => Err(error.to_string()),
         }
     };

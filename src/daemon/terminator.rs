@@ -76,12 +76,12 @@ impl Terminator {
 
     /// What is told about it.
     pub(super) fn status(&self) -> CertificateStatus {
-        let not_after = self.identity.not_after().unix_timestamp();
+        let not_after = self.identity.not_after();
         CertificateStatus {
             names: self.identity.names().to_vec(),
             sha256: self.identity.sha256(),
             not_after: Timestamp(not_after).to_string(),
-            not_after_unix: not_after,
+            not_after_unix: not_after.unix_timestamp(),
             whose: self.whose,
             error: self.error.clone(),
         }

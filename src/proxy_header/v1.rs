@@ -148,3 +148,155 @@ fn port(text: &str) -> Option<u16> {
     let port: u16 = text.parse().ok()?;
     (port.to_string() == text).then_some(port)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::super::tests::proxied;
+    use super::*;
+
+    fn complete(line: &str, header: Header) {
+        let len = line.len();
+        assert_eq!(
+            parse(line.as_bytes()),
+            Ok(Parsed::Complete { header, len }),
+            "{line:?}"
+        );
+    }
+
+    #[test]
+    fn the_specification_s_lines_are_read() {
+        complete(
+            "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n",
+            Header::Proxied(proxied("192.168.0.1:56324", "192.168.0.11:443")),
+        );
+        complete(
+            "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n",
+            Header::Proxied(proxied("255.255.255.255:65535", "255.255.255.255:65535")),
+        );
+        let all = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        let same = format!("[{all}]:65535");
+        complete(
+            &format!("PROXY TCP6 {all} {all} 65535 65535\r\n"),
+            Header::Proxied(proxied(&same, &same)),
+        );
+        complete("PROXY UNKNOWN\r\n", Header::Unspecified);
+        complete(
+            &format!("PROXY UNKNOWN {all} {all} 65535 65535\r\n"),
+            Header::Unspecified,
+        );
+    }
+
+    #[test]
+    fn ipv6_is_read_in_all_its_forms() {
+        for (text, address) in [
+            ("::", "::"),
+            ("2001:DB8::A", "2001:db8::a"),
+            ("2001:0db8:0:0:0:0:0:000a", "2001:db8::a"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+        ] {
+            let ip: IpAddr = address.parse().unwrap();
+            let address = SocketAddr::new(ip, 0);
+            let addresses = Addresses {
+                source: address,
+                destination: address,
+            };
+            complete(
+                &format!("PROXY TCP6 {text} {text} 0 0\r\n"),
+                Header::Proxied(addresses),
+            );
+        }
+    }
+
+    #[test]
+    fn every_departure_from_the_syntax_is_refused_where_it_stands() {
+        for (line, error) in [
+            ("p", Error::Missing),
+            ("PROXY  ", Error::Protocol),
+            ("PROXY\r", Error::Missing),
+            ("PROXY t", Error::Protocol),
+            ("PROXY TCP5", Error::Protocol),
+            ("PROXY UD", Error::Protocol),
+            ("PROXY TCP4\r", Error::Protocol),
+            ("PROXY UNKNOWNS", Error::Protocol),
+            ("PROXY UNKNOWN\n", Error::Protocol),
+            ("PROXY UNKNOWN \n", Error::LineEnd),
+            ("PROXY UNKNOWN \rx", Error::LineEnd),
+            ("PROXY TCP4  ", Error::Address),
+            ("PROXY TCP4 \r", Error::Address),
+            ("PROXY TCP4 :", Error::Address),
+            ("PROXY TCP4 256", Error::Address),
+            ("PROXY TCP4 1.2.3.4.", Error::Address),
+            ("PROXY TCP4 1.2.3 ", Error::Address),
+            ("PROXY TCP4 01", Error::Address),
+            ("PROXY TCP4 1..", Error::Address),
+            ("PROXY TCP4 -", Error::Address),
+            ("PROXY TCP4 \u{661}", Error::Address),
+            ("PROXY TCP4 1.2.3.4 :", Error::Address),
+            ("PROXY TCP6 1.", Error::Address),
+            ("PROXY TCP6 [", Error::Address),
+            ("PROXY TCP6 12345", Error::Address),
+            ("PROXY TCP6 1::2::", Error::Address),
+            ("PROXY TCP6 fe80::1%", Error::Address),
+            ("PROXY TCP6 1:2:3:4:5:6:7:8:", Error::Address),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4  ", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 +", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 08", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 00", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 65536", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 8a", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 80 80 ", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 80 80\n", Error::Port),
+            ("PROXY TCP4 1.2.3.4 1.2.3.4 80 80\r\r", Error::LineEnd),
+        ] {
+            assert_eq!(parse(line.as_bytes()), Err(error), "{line:?}");
+            let mut end = line.len();
+            while end > 0 {
+                end = line.floor_char_boundary(end - 1);
+                assert_eq!(
+                    parse(&line.as_bytes()[..end]),
+                    Ok(Parsed::Incomplete),
+                    "{end} of {line:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_may_have_536_bytes_and_not_one_more() {
+        let line = |len: usize| format!("PROXY UNKNOWN {:x<1$}\r\n", "", len - 16);
+        complete(&line(536), Header::Unspecified);
+        assert_eq!(parse(line(537).as_bytes()), Err(Error::TooLong));
+        assert_eq!(parse(&line(537).as_bytes()[..535]), Ok(Parsed::Incomplete));
+        assert_eq!(parse(&line(537).as_bytes()[..536]), Err(Error::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_of_an_address_is_refused(v4: Ipv4Addr, v6: Ipv6Addr, shift in 0..128u32) {
+            let zeroes = Ipv6Addr::from_bits(v6.to_bits() >> shift);
+            let [a, b, c, d, e, f, ..] = v6.segments();
+            let texts = [
+                v6.to_string(),
+                zeroes.to_string(),
+                format!("{a:x}:{b:x}:{c:04x}:{d:x}:{e:x}:{f:X}:{v4}"),
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::{v4}"),
+                format!("::{a:x}:{v4}"),
+                format!("{a:x}:{b:x}:{c:x}:{d:x}:{e:x}:{f:x}:{a:x}::"),
+                format!("::{a:x}:{b:x}:{c:x}:{d:x}:{e:x}:{f:x}:{a:x}"),
+            ];
+            for line in texts.map(|text| format!("PROXY TCP6 {text} ")) {
+                for end in 0..=line.len() {
+                    prop_assert_eq!(parse(&line.as_bytes()[..end]), Ok(Parsed::Incomplete));
+                }
+            }
+            let line = format!("PROXY TCP4 {v4} {v4} ");
+            for end in 0..=line.len() {
+                prop_assert_eq!(parse(&line.as_bytes()[..end]), Ok(Parsed::Incomplete));
+            }
+        }
+    }
+}

@@ -129,3 +129,106 @@ where
     };
     Some(addresses.canonical())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{proxied, v2_header};
+    use super::*;
+
+    const BLOCK_V4: [u8; 12] = [192, 0, 2, 1, 198, 51, 100, 2, 0xdb, 0xc4, 0x01, 0xbb];
+
+    fn header_of(bytes: &[u8]) -> Result<Header, Error> {
+        match parse(bytes)? {
+            Parsed::Complete { header, len } if len == bytes.len() => Ok(header),
+            parsed => panic!("{parsed:?} of {bytes:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses_stand_in_the_order_of_the_specification() {
+        let addresses = proxied("192.0.2.1:56260", "198.51.100.2:443");
+        let bytes = v2_header(PROXY, TCP4, &BLOCK_V4);
+        assert_eq!(header_of(&bytes), Ok(Header::Proxied(addresses)));
+        assert_eq!(encode(&addresses).as_ref(), bytes);
+
+        let mut block = [0; 36];
+        block[..2].copy_from_slice(&[0x20, 0x01]);
+        block[15] = 1;
+        block[16..18].copy_from_slice(&[0x20, 0x02]);
+        block[31] = 2;
+        block[32..].copy_from_slice(&[0, 3, 0, 4]);
+        let addresses = proxied("[2001::1]:3", "[2002::2]:4");
+        let bytes = v2_header(PROXY, TCP6, &block);
+        assert_eq!(header_of(&bytes), Ok(Header::Proxied(addresses)));
+        assert_eq!(encode(&addresses).as_ref(), bytes);
+    }
+
+    #[test]
+    fn tlvs_are_skipped_well_formed_or_not() {
+        let expected = Ok(Header::Proxied(proxied(
+            "192.0.2.1:56260",
+            "198.51.100.2:443",
+        )));
+        for tlvs in [
+            &b"\x04\0\0"[..],
+            b"\x02\0\x0bexample.org",
+            b"\x20\xff\xff",
+            b"\0",
+        ] {
+            let block = [&BLOCK_V4, tlvs].concat();
+            assert_eq!(header_of(&v2_header(PROXY, TCP4, &block)), expected);
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_tcp_over_ip_leaves_the_socket_s_addresses() {
+        for family in [0x00, 0x01, 0x02, 0x10, 0x12, 0x20, 0x22, 0x30, 0x31, 0x32] {
+            for block in [&b""[..], &[0; 300]] {
+                let bytes = v2_header(PROXY, family, block);
+                assert_eq!(header_of(&bytes), Ok(Header::Unspecified), "{family:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn local_is_taken_whatever_it_carries() {
+        for family in 0..=u8::MAX {
+            for block in [&b""[..], &BLOCK_V4] {
+                let bytes = v2_header(LOCAL, family, block);
+                assert_eq!(header_of(&bytes), Ok(Header::Unspecified), "{family:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_byte_is_told_when_it_comes() {
+        let mut bytes = SIGNATURE.to_vec();
+        for command in (0..=u8::MAX).filter(|command| ![LOCAL, PROXY].contains(command)) {
+            bytes.truncate(12);
+            bytes.push(command);
+            assert_eq!(parse(&bytes), Err(Error::Command), "{command:#x}");
+        }
+        for family in (0..=u8::MAX).filter(|family| family >> 4 > 3 || family & 0x0f > 2) {
+            bytes.truncate(12);
+            bytes.extend([PROXY, family]);
+            assert_eq!(parse(&bytes), Err(Error::Protocol), "{family:#x}");
+        }
+        for (family, len) in [(TCP4, 11), (TCP6, 35), (TCP4, 0)] {
+            bytes.truncate(12);
+            bytes.extend([PROXY, family, 0, len]);
+            assert_eq!(parse(&bytes), Err(Error::TooShort), "{len}");
+        }
+        bytes.truncate(12);
+        bytes.extend([PROXY, TCP4, 0x10]);
+        assert_eq!(parse(&bytes), Err(Error::TooLong));
+    }
+
+    #[test]
+    fn a_header_may_have_4096_bytes_and_not_one_more() {
+        let longest = v2_header(LOCAL, 0, &[0; 4080]);
+        assert_eq!(longest.len(), MAX_LEN);
+        assert_eq!(header_of(&longest), Ok(Header::Unspecified));
+        let too_long = v2_header(LOCAL, 0, &[0; 4081]);
+        assert_eq!(parse(&too_long[..FIXED_LEN]), Err(Error::TooLong));
+    }
+}

@@ -76,3 +76,90 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     sorted.extend(second);
     sorted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(addresses: &[&str], allow_private: bool) -> Answer {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap());
+        Answer::new(addresses, allow_private)
+    }
+
+    fn allowed(addresses: &[&str]) -> Vec<String> {
+        answer(addresses, true)
+            .allowed
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_the_resolver_s_favourite_begins() {
+        assert_eq!(
+            allowed(&[
+                "[fd00::1]:1",
+                "[fd00::2]:1",
+                "[fd00::3]:1",
+                "10.0.0.1:1",
+                "10.0.0.2:1"
+            ]),
+            [
+                "[fd00::1]:1",
+                "10.0.0.1:1",
+                "[fd00::2]:1",
+                "10.0.0.2:1",
+                "[fd00::3]:1"
+            ],
+        );
+        assert_eq!(
+            allowed(&["10.0.0.1:1", "[fd00::1]:1", "[fd00::2]:1", "[fd00::3]:1"]),
+            ["10.0.0.1:1", "[fd00::1]:1", "[fd00::2]:1", "[fd00::3]:1"],
+        );
+        assert_eq!(
+            allowed(&["10.0.0.2:1", "10.0.0.1:1"]),
+            ["10.0.0.2:1", "10.0.0.1:1"]
+        );
+    }
+
+    #[test]
+    fn an_address_counts_once_and_in_its_plain_form() {
+        assert_eq!(
+            allowed(&["[::ffff:10.0.0.1]:1", "10.0.0.1:1"]),
+            ["10.0.0.1:1"]
+        );
+    }
+
+    #[test]
+    fn an_endless_answer_is_cut() {
+        let many: Vec<_> = (0..300)
+            .map(|n| format!("10.0.{}.{}:1", n / 256, n % 256))
+            .collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert_eq!(allowed(&many), many[..MAX_ADDRESSES]);
+    }
+
+    #[test]
+    fn a_partly_poisoned_answer_is_good_for_the_rest() {
+        let answer = answer(&["10.0.0.1:1", "157.240.1.60:1", "10.0.0.1:1"], false);
+        assert_eq!(answer.allowed, ["157.240.1.60:1".parse().unwrap()]);
+        assert_eq!(
+            answer.refused,
+            [("10.0.0.1:1".parse().unwrap(), "private address")]
+        );
+        assert_eq!(answer.error(), None);
+    }
+
+    #[test]
+    fn an_answer_without_use_says_why() {
+        let poisoned = answer(&["10.10.34.35:1"], false);
+        assert_eq!(
+            poisoned.error().as_deref(),
+            Some("leads to 10.10.34.35, a private address: refused"),
+        );
+        assert_eq!(
+            answer(&[], false).error().as_deref(),
+            Some("has no address")
+        );
+    }
+}

@@ -79,14 +79,8 @@ fn sections(safe: String) -> Result<Vec<Section>, String> {
         let options = uci.get_all_options(&handle).map_err(|e| e.message)?;
         let options = options
             .into_iter()
-            .map(|(name, values)| {
-                (
-                    name,
-                    values.iter().filter(|v| !v.is_empty()).cloned().collect(),
-                )
-            })
-            .filter(|(_, values): &(_, Vec<String>)| !values.is_empty())
-            .collect();
+            .map(|(name, values)| (name, full(values)));
+        let options = options.filter(|(_, values)| !values.is_empty()).collect();
         // The number in an anonymous handle is not used: two equal sections have the same.
         let index = seen.entry(kind.clone()).or_default();
         let name = if handle.starts_with('@') {
@@ -102,6 +96,12 @@ fn sections(safe: String) -> Result<Vec<Section>, String> {
         });
     }
     Ok(sections)
+}
+
+/// Those that are not empty.
+fn full(values: &[String]) -> Vec<String> {
+    let full = values.iter().filter(|value| !value.is_empty());
+    full.cloned().collect()
 }
 
 /// Lets pass what `uci_rs` reads as `uci` does.

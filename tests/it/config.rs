@@ -1,7 +1,7 @@
 //! Configurations from end to end: any text is judged, a right one means what it says, and the
 //! command `check` tells people.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU16, NonZeroU32};
@@ -214,62 +214,66 @@ fn text(config: &Config) -> String {
     let Config {
         limits, timeouts, ..
     } = config;
-    option(&mut text, "enabled", flag(config.enabled));
-    option(&mut text, "workers", config.workers);
-    option(&mut text, "max_connections", limits.max_connections);
+    option(&mut text, "enabled", &flag(config.enabled));
+    option(&mut text, "workers", &config.workers);
+    option(&mut text, "max_connections", &limits.max_connections);
     let per_client = number(limits.max_connections_per_client);
-    option(&mut text, "max_connections_per_client", per_client);
+    option(&mut text, "max_connections_per_client", &per_client);
     option(
         &mut text,
         "max_rate_per_client",
-        number(limits.max_rate_per_client),
+        &number(limits.max_rate_per_client),
     );
-    option(&mut text, "max_handshakes", number(limits.max_handshakes));
-    option(&mut text, "connect_timeout", timeouts.connect.as_secs());
-    option(&mut text, "handshake_timeout", timeouts.handshake.as_secs());
-    option(&mut text, "idle_timeout", timeouts.idle.as_secs());
+    option(&mut text, "max_handshakes", &number(limits.max_handshakes));
+    option(&mut text, "connect_timeout", &timeouts.connect.as_secs());
+    option(
+        &mut text,
+        "handshake_timeout",
+        &timeouts.handshake.as_secs(),
+    );
+    option(&mut text, "idle_timeout", &timeouts.idle.as_secs());
     option(
         &mut text,
         "half_close_timeout",
-        timeouts.half_close.as_secs(),
+        &timeouts.half_close.as_secs(),
     );
-    option(&mut text, "drain_timeout", timeouts.drain.as_secs());
-    option(&mut text, "firewall", flag(config.firewall));
-    option(&mut text, "src_zone", &config.src_zone);
+    option(&mut text, "drain_timeout", &timeouts.drain.as_secs());
+    option(&mut text, "firewall", &flag(config.firewall));
+    option(&mut text, "src_zone", &&config.src_zone);
     option(
         &mut text,
         "log_level",
-        config.log_level.as_str().to_ascii_lowercase(),
+        &config.log_level.as_str().to_ascii_lowercase(),
     );
     option(
         &mut text,
         "host",
-        config.host.as_deref().unwrap_or_default(),
+        &config.host.as_deref().unwrap_or_default(),
     );
     if let Certificate::Operator { cert, key } = &config.certificate {
-        option(&mut text, "cert", cert.display());
-        option(&mut text, "key", key.display());
+        option(&mut text, "cert", &cert.display());
+        option(&mut text, "key", &key.display());
     }
     for network in &config.trusted_proxies {
-        list(&mut text, "trusted_proxy", network);
+        list(&mut text, "trusted_proxy", &network);
     }
     for listener in &config.listeners {
         section(&mut text, "listener", &listener.name);
-        option(&mut text, "port", listener.port);
-        option(&mut text, "bind_port", listener.bind_port);
+        option(&mut text, "port", &listener.port);
+        option(&mut text, "bind_port", &listener.bind_port);
         let address = listener.bind_address.map(|address| address.to_string());
-        option(&mut text, "bind_address", address.unwrap_or_default());
-        option(&mut text, "service", &listener.upstream.name);
-        option(&mut text, "tls", flag(listener.tls));
-        option(&mut text, "accept_proxy", flag(listener.accept_proxy));
+        option(&mut text, "bind_address", &address.unwrap_or_default());
+        option(&mut text, "service", &&listener.upstream.name);
+        option(&mut text, "tls", &flag(listener.tls));
+        option(&mut text, "accept_proxy", &flag(listener.accept_proxy));
     }
     for upstream in &config.upstreams {
         section(&mut text, "upstream", &upstream.name);
         for address in &upstream.addresses {
-            list(&mut text, "address", address);
+            list(&mut text, "address", &address);
         }
-        option(&mut text, "proxy_header", upstream.proxy_header);
-        option(&mut text, "allow_private", flag(upstream.allow_private));
+        option(&mut text, "proxy_header", &upstream.proxy_header);
+        option(&mut text, "allow_private", &flag(upstream.allow_private));
     }
     text
 }
@@ -283,13 +287,12 @@ fn section(text: &mut String, kind: &str, name: &str) {
     writeln!(text, "\nconfig {kind} {name}").unwrap();
 }
 
-fn option(text: &mut String, name: &str, value: impl ToString) {
+fn option(text: &mut String, name: &str, value: &dyn Display) {
     let value = value.to_string().replace('\'', r"'\''");
     writeln!(text, "\toption {name} '{value}'").unwrap();
 }
 
-fn list(text: &mut String, name: &str, value: impl ToString) {
-    let value = value.to_string();
+fn list(text: &mut String, name: &str, value: &dyn Display) {
     writeln!(text, "\tlist {name} '{value}'").unwrap();
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::thread;
@@ -236,7 +236,7 @@ fn export(texts: &[Vec<u8>]) -> Option<Vec<u8>> {
     };
     let output = output.join().unwrap().unwrap();
     fs::remove_dir_all(folder).unwrap();
-    status.filter(|status| status.success()).map(|_| output)
+    status.filter(ExitStatus::success).map(|_| output)
 }
 
 static UCI: LazyLock<PathBuf> = LazyLock::new(|| {

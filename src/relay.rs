@@ -139,11 +139,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             relay.deadline.set(relay.patience_now());
         }
         ready!(relay.deadline.poll_passed(cx));
-        Poll::Ready(if relay.is_whole() {
-            End::IdleTimeout
-        } else {
-            End::HalfCloseTimeout
-        })
+        Poll::Ready(relay.end_by_timeout())
     }
 }
 
@@ -170,19 +166,37 @@ impl<C: Side, U: Side> Relay<C, U> {
         }
     }
 
-    /// The end, if it has come. Carries a reset over, once what came before it is written.
+    /// The end, if it has come. A reset is carried over once what came before it is written.
     fn end(&self) -> Option<End> {
         match self.gone {
-            Some(Party::Client) if self.up != Flow::Open => {
-                self.upstream.reset();
-                Some(End::ResetByClient)
-            }
-            Some(Party::Upstream) if self.down != Flow::Open => {
-                self.client.reset();
-                Some(End::ResetByUpstream)
-            }
+            Some(Party::Client) if self.up == Flow::Open => None,
+            Some(Party::Upstream) if self.down == Flow::Open => None,
+            Some(party) => Some(self.carry_reset(party)),
             None if (self.up, self.down) == (Flow::Done, Flow::Done) => Some(End::Closed),
-            _ => None,
+            None => None,
+        }
+    }
+
+    /// The end, where nothing has moved for too long. Who does not take what came before a reset
+    /// gets the reset without.
+    fn end_by_timeout(&self) -> End {
+        match self.gone {
+            Some(party) => self.carry_reset(party),
+            None if self.is_whole() => End::IdleTimeout,
+            None => End::HalfCloseTimeout,
+        }
+    }
+
+    fn carry_reset(&self, from: Party) -> End {
+        match from {
+            Party::Client => {
+                self.upstream.reset();
+                End::ResetByClient
+            }
+            Party::Upstream => {
+                self.client.reset();
+                End::ResetByUpstream
+            }
         }
     }
 

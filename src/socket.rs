@@ -14,11 +14,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many of them may stay without an answer.
 const KEEPALIVE_RETRIES: u32 = 6;
 
-/// How long bytes, or a question of keepalive, may stay without an acknowledgement.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long bytes, or a question of keepalive, may stay without an acknowledgement. The kernel
+/// counts a peer that is there but takes nothing as well, so a phone that sleeps in the middle of
+/// a download must be given time.
+const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Sets a socket up so that bytes leave at once and a peer that is gone is noticed: 90 s after its
-/// last sign of life where the connection is idle, 30 s after bytes were sent where it is not.
+/// Sets a socket up so that bytes leave at once, and that a peer is noticed to be gone two minutes
+/// after its last sign of life.
 pub fn tune<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
     let socket = socket.into();
     let keepalive = TcpKeepalive::new()

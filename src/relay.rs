@@ -132,17 +132,17 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             relay.fault(fault, Party::Upstream);
         }
 
-        if let Some(end) = relay.end() {
+        if let Some(end) = relay.end(false) {
             return Poll::Ready(end);
         }
         if up + down > 0 || before != (relay.up, relay.down, relay.gone) {
             relay.deadline.set(relay.patience_now());
         }
         ready!(relay.deadline.poll_passed(cx));
-        Poll::Ready(if relay.is_whole() {
-            End::IdleTimeout
-        } else {
-            End::HalfCloseTimeout
+        Poll::Ready(match relay.end(true) {
+            Some(end) => end,
+            None if relay.is_whole() => End::IdleTimeout,
+            None => End::HalfCloseTimeout,
         })
     }
 }
@@ -170,14 +170,15 @@ impl<C: Side, U: Side> Relay<C, U> {
         }
     }
 
-    /// The end, if it has come. Carries a reset over, once what came before it is written.
-    fn end(&self) -> Option<End> {
+    /// The end, if it has come. Carries a reset over, once what came before it is written, or at
+    /// once where that is `overdue`.
+    fn end(&self, overdue: bool) -> Option<End> {
         match self.gone {
-            Some(Party::Client) if self.up != Flow::Open => {
+            Some(Party::Client) if overdue || self.up != Flow::Open => {
                 self.upstream.reset();
                 Some(End::ResetByClient)
             }
-            Some(Party::Upstream) if self.down != Flow::Open => {
+            Some(Party::Upstream) if overdue || self.down != Flow::Open => {
                 self.client.reset();
                 Some(End::ResetByUpstream)
             }

@@ -284,20 +284,16 @@ fn fill(stage: &Stage, sender: &mut (impl Duplex + ?Sized)) -> usize {
         .socket()
         .set_write_timeout(Some(Duration::from_secs(2)))
         .unwrap();
-    let mut pattern = Pattern::new(SEED);
     let mut chunk = vec![0; 64 * 1024];
     let mut sent = 0;
     // Without back-pressure all of it would go in less; the kernel's probes of a full peer let a
     // few more bytes through now and then.
     let end = Instant::now() + Duration::from_secs(5);
-    'full: while sent < TOO_MUCH && Instant::now() < end {
-        pattern.fill(&mut chunk);
-        let mut rest = &chunk[..];
-        while !rest.is_empty() {
-            match sender.write(rest) {
-                Ok(length) => (sent, rest) = (sent + length, &rest[length..]),
-                Err(_) => break 'full,
-            }
+    while sent < TOO_MUCH && Instant::now() < end {
+        Pattern::at(SEED, sent as u64).fill(&mut chunk);
+        match sender.write(&chunk) {
+            Ok(length) => sent += length,
+            Err(_) => break,
         }
     }
     assert!(sent < TOO_MUCH, "50 MB went to a reader that does not read");

@@ -1,12 +1,19 @@
 //! UCI text in, a [`Config`] out in which wrong states cannot be written down, or every
 //! [`Problem`] of the text at once. Never opens a socket and never looks a name up.
 //!
-//! [`uci`] reads the text, `shipped` completes it, `raw` names its parts, `typed` makes sense of
+//! What a file leaves out is as shipped: the options of `main`, and the upstreams `chat`, `web` and
+//! `media` as a whole or option by option. So a file of listeners is enough. A listener is switched
+//! on unless it says otherwise, without TLS and without `accept_proxy`; an upstream of one's own
+//! gets a PROXY header `v1`. Absent and empty mean the same. Where a list belongs, an option is
+//! split at blanks; where an option belongs, a list of one will do.
+//!
+//! [`uci`] reads the text, `shipped` completes it, `raw` names its parts and `typed` makes sense of
 //! them, with a function of `value` for each type.
 
 mod problem;
 mod raw;
 mod reader;
+mod report;
 mod shipped;
 mod typed;
 pub mod uci;
@@ -24,9 +31,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use log::LevelFilter;
 
-use self::problem::Report;
 pub use self::problem::{Problem, Problems};
 use self::raw::RawConfig;
+use self::report::Report;
 
 /// The configuration that the packages ship, embedded for machines without one.
 pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config");
@@ -37,9 +44,13 @@ const MAX_FILE: u64 = 256 * 1024;
 /// Reads a regular file: a pipe could keep a reload waiting for ever.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let file = path.display().to_string();
-    text(path)
-        .map_err(|error| Problems::unreadable(&file, &error))
-        .and_then(|text| parse(&file, &text))
+    match text(path) {
+        Ok(text) => parse(&file, &text),
+        Err(error) => {
+            let message = format!("this file cannot be read: {error}");
+            Err(Problems::new(vec![Problem::new(&file, &message)]))
+        }
+    }
 }
 
 /// Reads the text of a file, whose name is for messages only. The problems are all that there

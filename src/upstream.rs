@@ -320,6 +320,13 @@ mod tests {
         (sockets, address.as_socket().unwrap().to_string())
     }
 
+    fn is_asked(wish: &Notify) -> bool {
+        let now = tokio::time::Instant::now();
+        runtime()
+            .block_on(async { timeout_at(now, wish.notified()).await })
+            .is_ok()
+    }
+
     fn health(upstream: &Upstream) -> Vec<Health> {
         upstream
             .status()
@@ -352,7 +359,7 @@ mod tests {
         let stream = runtime().block_on(upstream.dial(TIMEOUT)).unwrap();
         assert_eq!(stream.peer_addr().unwrap().to_string(), good);
         assert!(
-            start.elapsed() < Duration::from_millis(200),
+            start.elapsed() < Duration::from_millis(250),
             "{:?}",
             start.elapsed()
         );
@@ -374,16 +381,11 @@ mod tests {
         let stream = runtime().block_on(upstream.dial(TIMEOUT)).unwrap();
         assert_eq!(stream.peer_addr().unwrap().to_string(), good);
         let took = start.elapsed();
-        assert!((240..1000).contains(&took.as_millis()), "{took:?}");
+        assert!((240..2000).contains(&took.as_millis()), "{took:?}");
         // Being slow is no failure, but it is looked into.
         assert_eq!(health(&upstream), [Health::Unknown, Health::Up]);
         let (_, check) = &upstream.lock().checks()[0];
-        let asked = runtime().block_on(async { timeout_at(soon(), check.notified()).await });
-        assert!(asked.is_ok());
-    }
-
-    fn soon() -> tokio::time::Instant {
-        tokio::time::Instant::now() + Duration::from_millis(10)
+        assert!(is_asked(check));
     }
 
     #[test]
@@ -397,7 +399,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.reason(), "upstream_timeout");
         let took = start.elapsed();
-        assert!((400..600).contains(&took.as_millis()), "{took:?}");
+        assert!((400..2000).contains(&took.as_millis()), "{took:?}");
         assert_eq!(health(&upstream), [Health::Failing, Health::Failing]);
     }
 
@@ -410,9 +412,13 @@ mod tests {
         let error = runtime().block_on(upstream.dial(TIMEOUT)).unwrap_err();
         assert_eq!(error.reason(), "upstream_connect");
         assert!(
-            start.elapsed() < Duration::from_millis(200),
+            start.elapsed() < Duration::from_millis(250),
             "{:?}",
             start.elapsed()
+        );
+        assert!(
+            is_asked(&upstream.doubted[0]),
+            "nobody looks for better addresses"
         );
     }
 

@@ -2,9 +2,6 @@
 //! stands there and what is allowed instead.
 
 use std::fmt::{self, Display, Formatter, Write};
-use std::io;
-
-use super::{Config, Loaded};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,7 +21,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(file: &str, message: &str) -> Self {
+    pub(super) fn new(file: &str, message: &str) -> Self {
         Self {
             file: file.to_owned(),
             line: None,
@@ -35,7 +32,8 @@ impl Problem {
         }
     }
 
-    fn at(self, section: &str, option: Option<&str>, values: &[String]) -> Self {
+    /// Says where in the file it is.
+    pub(super) fn at(self, section: &str, option: Option<&str>, values: &[String]) -> Self {
         Self {
             section: Some(section.to_owned()),
             option: option.map(str::to_owned),
@@ -71,10 +69,10 @@ impl Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The only problem of a file that cannot be read.
-    pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
-        let message = format!("this file cannot be read: {error}");
-        Self(vec![Problem::new(file, &message)])
+    /// Of at least one.
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        debug_assert!(!problems.is_empty());
+        Self(problems)
     }
 
     /// In the order of the file, but lines that cannot be read first.
@@ -105,97 +103,6 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// What is found out about a file while it is read.
-pub(super) struct Report {
-    file: String,
-    /// What makes it unusable.
-    problems: Vec<Problem>,
-    /// What is odd, but may be left by a newer version.
-    warnings: Vec<Problem>,
-}
-
-/// In place of a value: why there is none stands in the [`Report`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Noted(());
-
-impl Report {
-    pub(super) fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    /// The end of the reading.
-    pub(super) fn close(self, config: Result<Config, Noted>) -> Result<Loaded, Problems> {
-        let (mut problems, mut warnings) = (self.problems, self.warnings);
-        match config {
-            Ok(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
-            _ => {
-                // Beside lines that cannot be read, only what stands in the others can be judged,
-                // not what seems to be missing.
-                let whole = problems.iter().all(|problem| problem.line.is_none());
-                problems.retain(|p| whole || p.line.is_some() || p.value.is_some());
-                // What is missing may well be what is odd: a name that is misspelled.
-                problems.append(&mut warnings);
-                Err(Problems(problems))
-            }
-        }
-    }
-
-    /// Notes a line that cannot be read.
-    pub(super) fn line(&mut self, line: usize, message: &str) -> Noted {
-        let problem = Problem::new(&self.file, message);
-        self.note(Problem {
-            line: Some(line),
-            ..problem
-        })
-    }
-
-    /// Notes what is wrong with the file as a whole.
-    pub(super) fn whole(&mut self, message: &str) -> Noted {
-        self.note(Problem::new(&self.file, message))
-    }
-
-    /// Notes what is wrong with a section of this [`label`], and perhaps an option of it.
-    pub(super) fn problem(
-        &mut self,
-        section: &str,
-        option: Option<&str>,
-        values: &[String],
-        message: &str,
-    ) -> Noted {
-        self.note(Problem::new(&self.file, message).at(section, option, values))
-    }
-
-    /// The same, where it does no harm.
-    pub(super) fn warning(
-        &mut self,
-        section: &str,
-        option: Option<&str>,
-        values: &[String],
-        message: &str,
-    ) {
-        let problem = Problem::new(&self.file, message).at(section, option, values);
-        self.warnings.push(problem);
-    }
-
-    fn note(&mut self, problem: Problem) -> Noted {
-        self.problems.push(problem);
-        Noted(())
-    }
-}
-
-/// How a section is called: `listener 'chat_tls'` or `@listener[2]`.
-pub(super) fn label(kind: &str, name: &str) -> String {
-    if name.starts_with('@') {
-        name.to_owned()
-    } else {
-        format!("{kind} '{name}'")
-    }
-}
 
 /// Of `known`, the word that `word` was probably meant to be, as the end of a message.
 pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {

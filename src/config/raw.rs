@@ -6,7 +6,8 @@ use serde::de::value::{Error, MapDeserializer};
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::problem::{Noted, Report, did_you_mean, label};
+use super::problem::did_you_mean;
+use super::report::{Noted, Report, label};
 use super::uci::Section;
 
 /// The values of an option or a list. Empty where the file has none.

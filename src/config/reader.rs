@@ -2,8 +2,8 @@
 //! reads keeps the result, goes on to the end and only then gives up with `?`, so that every
 //! problem is found.
 
-use super::problem::{Noted, Report, label};
 use super::raw::Values;
+use super::report::{Noted, Report, label};
 
 /// A section being read.
 pub(super) struct Reader<'r> {

@@ -3,9 +3,10 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::problem::{Noted, Report, did_you_mean, label};
+use super::problem::did_you_mean;
 use super::raw::{Named, RawConfig, RawListener, RawMain, RawUpstream};
 use super::reader::Reader;
+use super::report::{Noted, Report, label};
 use super::{Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstream, value};
 
 /// What the reference proxy takes. No router comes near.

@@ -9,7 +9,7 @@
 mod fault;
 mod statement;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uci_rs::{UciCommand, parse_raw_to_uci};
 
@@ -21,6 +21,8 @@ use self::statement::{Keyword, Statement};
 const MAX_SECTIONS: usize = 128;
 const MAX_STATEMENTS: usize = 1024;
 const MAX_BYTES: usize = 64 * 1024;
+/// What a log should have to take.
+const MAX_FAULTS: usize = 100;
 
 /// A section of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,6 +59,10 @@ pub fn read(text: &str) -> Content {
         if end {
             break;
         }
+        if faults.len() == MAX_FAULTS {
+            faults.push((number, Fault::Much));
+            break;
+        }
     }
     let sections = sections(guard.text).unwrap_or_else(|message| {
         faults.push((1, Fault::Parser(message)));
@@ -73,14 +79,8 @@ fn sections(safe: String) -> Result<Vec<Section>, String> {
         let options = uci.get_all_options(&handle).map_err(|e| e.message)?;
         let options = options
             .into_iter()
-            .map(|(name, values)| {
-                (
-                    name,
-                    values.iter().filter(|v| !v.is_empty()).cloned().collect(),
-                )
-            })
-            .filter(|(_, values): &(_, Vec<String>)| !values.is_empty())
-            .collect();
+            .map(|(name, values)| (name, full(values)));
+        let options = options.filter(|(_, values)| !values.is_empty()).collect();
         // The number in an anonymous handle is not used: two equal sections have the same.
         let index = seen.entry(kind.clone()).or_default();
         let name = if handle.starts_with('@') {
@@ -98,6 +98,12 @@ fn sections(safe: String) -> Result<Vec<Section>, String> {
     Ok(sections)
 }
 
+/// Those that are not empty.
+fn full(values: &[String]) -> Vec<String> {
+    let full = values.iter().filter(|value| !value.is_empty());
+    full.cloned().collect()
+}
+
 /// Lets pass what `uci_rs` reads as `uci` does.
 #[derive(Default)]
 struct Guard {
@@ -105,11 +111,10 @@ struct Guard {
     text: String,
     statements: usize,
     sections: usize,
+    names: BTreeSet<String>,
     home: Home,
-    /// The types of the named sections.
-    kinds: BTreeMap<String, String>,
-    /// Whether the options of each section are lists.
-    lists: BTreeMap<(String, String), bool>,
+    /// Whether each option of the section is a list.
+    lists: BTreeMap<String, bool>,
 }
 
 /// Where an option belongs.
@@ -120,8 +125,8 @@ enum Home {
     None,
     /// To a section whose own line was refused; so are its options, without a word.
     Refused,
-    /// To the section of this name, or of this number where it has none.
-    Section(String),
+    /// To the last section.
+    Section,
 }
 
 impl Guard {
@@ -146,10 +151,7 @@ impl Guard {
             Keyword::Config => self.config(&name, &value)?,
             Keyword::List => self.option(&name, &value, true)?,
             Keyword::Option => self.option(&name, &value, false)?,
-            // `uci` looks at the name too, and then goes by that of the file.
-            Keyword::Package => is_word(&name, "_-")
-                .then_some(())
-                .ok_or(Fault::Name(name))?,
+            Keyword::Package => package(&name, &value)?,
         }
         self.statements += 1;
         if self.sections > MAX_SECTIONS
@@ -166,40 +168,34 @@ impl Guard {
         if !is_word(kind, "_-") {
             return Err(Fault::Kind(kind.to_owned()));
         }
-        self.sections += 1;
         if name.is_empty() {
-            self.home = Home::Section(format!("@{}", self.sections));
             self.text.extend(["config ", kind, "\n"]);
-            return Ok(());
-        }
-        if !is_word(name, "_") {
+        } else if !is_word(name, "_") {
             return Err(Fault::Name(name.to_owned()));
+        } else if !self.names.insert(name.to_owned()) {
+            return Err(Fault::Twice(name.to_owned()));
+        } else {
+            self.text.extend(["config ", kind, " '", name, "'\n"]);
         }
-        let first = self
-            .kinds
-            .entry(name.to_owned())
-            .or_insert_with(|| kind.to_owned());
-        if first != kind {
-            return Err(Fault::Taken {
-                name: name.to_owned(),
-                kind: first.clone(),
-            });
-        }
-        self.home = Home::Section(name.to_owned());
-        self.text.extend(["config ", kind, " '", name, "'\n"]);
+        self.sections += 1;
+        self.lists.clear();
+        self.home = Home::Section;
         Ok(())
     }
 
     fn option(&mut self, name: &str, value: &str, list: bool) -> Result<(), Fault> {
-        let home = match &self.home {
+        match self.home {
             Home::None => return Err(Fault::Homeless),
             Home::Refused => return Ok(()),
-            Home::Section(home) => home.clone(),
-        };
+            Home::Section => {}
+        }
         if !is_word(name, "_") {
             return Err(Fault::Name(name.to_owned()));
         }
-        if *self.lists.entry((home, name.to_owned())).or_insert(list) != list {
+        if value.is_empty() && !list {
+            return Ok(()); // So does `uci`: what the option was before, it stays.
+        }
+        if *self.lists.entry(name.to_owned()).or_insert(list) != list {
             return Err(Fault::Mixed(name.to_owned()));
         }
         let quote = match (
@@ -214,6 +210,17 @@ impl Guard {
         let keyword = if list { "list " } else { "option " };
         self.text
             .extend([keyword, name, " ", quote, value, quote, "\n"]);
+        Ok(())
+    }
+}
+
+/// Says whose the file is. `uci` looks at the name, and then goes by that of the file.
+fn package(name: &str, more: &str) -> Result<(), Fault> {
+    if !more.is_empty() {
+        Err(Fault::Several)
+    } else if !is_word(name, "_-") {
+        Err(Fault::Name(name.to_owned()))
+    } else {
         Ok(())
     }
 }
@@ -274,21 +281,10 @@ mod tests {
     fn the_last_value_of_an_option_counts_and_nothing_empty_does() {
         assert_eq!(
             sections(
-                "config a\noption x 1\noption x 2\noption y 1\noption y ''\n\
+                "config a\noption x 1\noption x 2\noption x ''\noption y ''\n\
                  list l ''\nlist l b\nlist l a\nlist l b\nlist m ''\n"
             ),
             [section("a", "@a[0]", &[("x", &["2"]), ("l", &["b", "a"])])]
-        );
-    }
-
-    #[test]
-    fn a_section_may_go_on_further_down() {
-        assert_eq!(
-            sections("config a s\noption x 1\noption y 1\nconfig b t\nconfig a s\noption x 2"),
-            [
-                section("a", "s", &[("x", &["2"]), ("y", &["1"])]),
-                section("b", "t", &[])
-            ]
         );
     }
 
@@ -312,18 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_type_and_one_shape() {
+    fn a_name_is_for_one_section_and_one_kind_of_option() {
         assert_eq!(
-            faults("config a n\noption x 1\nconfig b n\noption y 2\nconfig a n\nlist x 2\n"),
+            faults(
+                "config a n\noption x 1\nconfig b n\noption . 1\nconfig a n\n\
+                 config b m\nlist x 1\noption x 1\n"
+            ),
             [
-                (
-                    3,
-                    Fault::Taken {
-                        name: "n".to_owned(),
-                        kind: "a".to_owned()
-                    }
-                ),
-                (6, Fault::Mixed("x".to_owned())),
+                (3, Fault::Twice("n".to_owned())),
+                (5, Fault::Twice("n".to_owned())),
+                (8, Fault::Mixed("x".to_owned())),
             ]
         );
     }
@@ -352,11 +346,10 @@ mod tests {
     #[test]
     fn the_worst_that_passes_takes_no_time() {
         let start = std::time::Instant::now();
+        let named = |i| format!("config a n{i}\n");
         let mut text = "config a\n".repeat(MAX_SECTIONS / 2);
-        for i in 0..MAX_SECTIONS / 2 {
-            text += &format!("config a n{i}\n");
-        }
-        text += &format!("option x '{}'\n", "x".repeat(MAX_BYTES / 2));
+        text.extend((0..MAX_SECTIONS / 2).map(named));
+        text.extend(["option x '", &"x".repeat(MAX_BYTES / 2), "'\n"]);
         text.push_str(&"option y 1\n".repeat(MAX_STATEMENTS - MAX_SECTIONS - 1));
         assert_eq!(read(&text).faults, []);
         assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
@@ -375,5 +368,12 @@ mod tests {
         assert_eq!(faults(&text), [(MAX_SECTIONS + 1, Fault::Much)]);
         let text = format!("config a\noption x '{}'", "x".repeat(MAX_BYTES));
         assert_eq!(faults(&text), [(2, Fault::Much)]);
+    }
+
+    #[test]
+    fn nonsense_has_an_end() {
+        let faults = faults(&"nonsense\n".repeat(10_000));
+        assert_eq!(faults.len(), MAX_FAULTS + 1);
+        assert_eq!(faults[MAX_FAULTS], (MAX_FAULTS, Fault::Much));
     }
 }

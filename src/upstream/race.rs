@@ -90,9 +90,13 @@ impl Race {
         }
     }
 
-    /// Those that had their head start, or more, and have not answered.
+    /// Those that had their head start and have not answered.
     pub(super) fn overtaken(&self) -> impl Iterator<Item = SocketAddr> {
-        self.running.iter().map(|attempt| attempt.address)
+        let slow = |attempt: &&Attempt| attempt.started.elapsed() >= HEAD_START;
+        self.running
+            .iter()
+            .filter(slow)
+            .map(|attempt| attempt.address)
     }
 
     fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {

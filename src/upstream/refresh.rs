@@ -335,7 +335,7 @@ mod tests {
     }
 
     /// Runs the calling test once more, alone in a network of its own, where the resolver is whoever
-    /// takes port 53 and where 198.41.0.4 and 2a00:1:2:300::1 are at home. True in that run.
+    /// takes port 53 and where 198.41.0.4 and `2a00:1:2:300::1` are at home. True in that run.
     fn own_world(test: &str, resolver_options: &str) -> bool {
         const INSIDE: &str = "WAPROXY_TEST_WORLD";
         const SETUP: &str = "ip link set lo up && ip address add 198.41.0.4/32 dev lo &&

@@ -93,7 +93,7 @@ impl State {
         entry.take_over(answer);
         match &entry.error {
             Some(error) if !was_bad => {
-                let line = format!("{}: {error}; trying again and again", entry.name);
+                let line = format!("{}: {error}; trying on", entry.name);
                 self.news.push((Level::Warn, line));
             }
             None if was_bad => {
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(
             news(&mut state),
             [
-                "WARN a:1: no DNS; trying again and again",
+                "WARN a:1: no DNS; trying on",
                 "WARN down: no address answers"
             ],
         );

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{MAX_BYTES, MAX_SECTIONS, MAX_STATEMENTS};
+use super::{MAX_BYTES, MAX_FAULTS, MAX_SECTIONS, MAX_STATEMENTS};
 
 /// Why a line cannot be read.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -24,8 +24,8 @@ pub enum Fault {
     Mixed(String),
     /// Ours: a file that no person has written.
     #[error(
-        "more than {MAX_SECTIONS} sections, {MAX_STATEMENTS} statements or {MAX_BYTES} bytes of \
-         them are not taken"
+        "what follows is not read, for there are more than {MAX_SECTIONS} sections, \
+         {MAX_STATEMENTS} statements, {MAX_BYTES} bytes of them or {MAX_FAULTS} faults"
     )]
     Much,
     /// A name that a shell would not take.
@@ -43,14 +43,10 @@ pub enum Fault {
     /// Ours: more on a line than one statement.
     #[error("there is more on this line than one statement with one value")]
     Several,
-    /// Names of sections are unique over all types.
-    #[error("the name '{name}' belongs to a section of type '{kind}' already")]
-    Taken {
-        /// The name.
-        name: String,
-        /// The type of the first section that has it.
-        kind: String,
-    },
+    /// Ours: a section that goes on further down. `uci` takes a second part of the same type,
+    /// stumbles over a third, and refuses any of another type.
+    #[error("there is a section '{0}' above; a name is for one section, whatever its type")]
+    Twice(String),
     /// Ours: a value that `uci_rs` has no form for.
     #[error("a value with a \\ in it, or with both kinds of quotes, is not taken")]
     Unquotable,
@@ -70,13 +66,10 @@ impl Fault {
             | Self::Open(_)
             | Self::Parser(_)
             | Self::Several
+            | Self::Twice(_)
             | Self::Unquotable
             | Self::Zero => true,
-            Self::Homeless
-            | Self::Keyword(_)
-            | Self::Name(_)
-            | Self::Nameless(_)
-            | Self::Taken { .. } => false,
+            Self::Homeless | Self::Keyword(_) | Self::Name(_) | Self::Nameless(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! PROXY protocol headers, v1 and v2, to and from bytes. Bytes of a client or [`Addresses`] enter,
 //! a [`Header`] or the bytes to send leave. Parsing and encoding never do I/O and never wait;
-//! [`receive`] does both for them.
+//! [`receive()`] does both for them.
 
 mod receive;
 mod v1;

@@ -1,4 +1,4 @@
-//! TLS is terminated here: a TCP stream in, a [`Side`] of plain bytes out. [`identity`] makes,
+//! TLS is terminated here: a TCP stream in, a [`Side`](crate::side::Side) of plain bytes out. [`identity`] makes,
 //! keeps and loads the certificate; [`acceptor`] builds what a handshake needs from it.
 
 pub mod acceptor;

@@ -37,7 +37,7 @@ fn garbage_leaks_nothing_and_disturbs_nobody() {
                 .option("accept_proxy", 1)
                 .option("tls", 1),
         )
-        .with(upstream("chat", echo.address(), "v1"));
+        .with(upstream("chat", echo.address(), "none"));
     let daemon = Daemon::start(&setup);
     // What the daemon opens once and keeps belongs to the start.
     for name in LISTENERS {

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::client::{self, Ending, connect_from, read_to_end};
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, command_at};
+use crate::support::folder::Folder;
+use crate::support::process::run;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{Recording, StandIn};
 use crate::support::tls::TlsClient;
@@ -211,18 +213,15 @@ fn a_header_of_a_stranger_is_refused_and_counted() {
 }
 
 #[test]
-fn without_trusted_proxies_nobody_may_send_a_header() {
-    let echo = StandIn::echo();
+fn a_listener_that_nobody_may_speak_to_is_an_error_of_the_configuration() {
+    let folder = Folder::new();
     let setup = Setup::new()
         .with(listener("behind", "chat").option("accept_proxy", 1))
-        .with(upstream("chat", echo.address(), "none"));
-    let daemon = Daemon::start(&setup);
-    let mut client = daemon.connect("behind");
-    let _ = client.write_all(b"PROXY TCP4 203.0.113.7 192.0.2.1 12345 443\r\nhello");
-    assert_eq!(read_to_end(&mut client), (Vec::new(), Ending::Reset));
-    daemon.until("counted", |status| {
-        status.refused("behind", "untrusted_proxy") == 1
-    });
+        .with(upstream("chat", "127.0.0.1:1", "none"));
+    folder.write("waproxy.config", setup.text());
+    let ended = run(&mut command_at(folder.path(), "run", &[]));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("trusted_proxy"), "{ended:?}");
 }
 
 #[test]

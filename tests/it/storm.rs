@@ -68,6 +68,7 @@ fn storm(kind: Kind) {
     }
     upstream_host.assert_all_right(2 * CONNECTIONS);
     let status = daemon.status();
+    assert_eq!(status.0["connections"]["peak"], CONNECTIONS);
     assert_eq!(
         status.ended(kind.listener(), "closed"),
         2 * CONNECTIONS as u64

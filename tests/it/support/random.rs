@@ -44,7 +44,12 @@ pub struct Pattern {
 
 impl Pattern {
     pub fn new(seed: u64) -> Self {
-        Self { seed, offset: 0 }
+        Self::at(seed, 0)
+    }
+
+    /// The stream without its first `offset` bytes.
+    pub fn at(seed: u64, offset: u64) -> Self {
+        Self { seed, offset }
     }
 
     /// The next bytes of the stream.

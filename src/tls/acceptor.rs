@@ -15,18 +15,16 @@ use super::identity::Identity;
 /// identity cannot resume under the next.
 pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut provider = ring::default_provider();
-    let aes = has_aes();
-    if !aes {
-        provider
-            .cipher_suites
-            .sort_by_key(|suite| !is_chacha(suite));
-    }
+    let chacha_first = !has_aes();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| is_chacha(suite) != chacha_first);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
     // Phones have AES instructions and ask for AES first; a router without must not agree.
-    config.ignore_client_order = !aes;
+    config.ignore_client_order = true;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -17,7 +17,7 @@ const KEEPALIVE_RETRIES: u32 = 6;
 /// How long bytes, or a question of keepalive, may stay without an acknowledgement. The kernel
 /// counts a peer that is there but takes nothing as well, so a phone that sleeps in the middle of
 /// a download must be given time.
-const USER_TIMEOUT: Duration = Duration::from_secs(120);
+const USER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Sets a socket up so that bytes leave at once, and that a peer is noticed to be gone two minutes
 /// after its last sign of life.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::support::client::SOURCE;
+use crate::support::client::{self, SOURCE};
 use crate::support::daemon::Daemon;
 use crate::support::exchange::Exchange;
 use crate::support::relayed::Kind;
@@ -183,7 +183,12 @@ impl Upstream {
         }
     }
 
+    /// Waits for the results of `count` exchanges, of which the last come after their clients'.
     fn assert_all_right(&self, count: usize) {
+        let deadline = Instant::now() + client::PATIENCE;
+        while self.results.lock().unwrap().len() < count && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
         let results = self.results.lock().unwrap();
         let failed: Vec<_> = results
             .iter()

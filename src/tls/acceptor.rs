@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, SupportedCipherSuite};
@@ -28,11 +28,6 @@ pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error>
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))
-}
-
-/// The cryptography that everything here uses.
-pub(super) fn provider() -> CryptoProvider {
-    ring::default_provider()
 }
 
 fn is_chacha(suite: &SupportedCipherSuite) -> bool {

@@ -14,11 +14,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::Problems;
+use crate::config::{self, Loaded, Problems};
 use crate::control::{self, Status};
 use crate::daemon;
 use crate::paths;
 use crate::upstream::Health;
+
+/// What every machine with OpenWrt has.
+const ROUTER: &str = "/etc/openwrt_release";
+
+/// What the configuration without a file is called.
+const BUILT_IN: &str = "the built-in configuration";
 
 /// The options of every command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,10 +41,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// The configuration that was asked for, or the router's.
-    pub fn configuration_or_default(&self) -> &Path {
-        let default = || Path::new(paths::CONFIGURATION);
-        self.configuration.as_deref().unwrap_or_else(default)
+    /// The configuration, and the file that it comes from; none where it is the built-in one,
+    /// which a machine that is no router and has no file runs with, enabled.
+    fn load(&self) -> Result<(Loaded, Option<&Path>), Problems> {
+        let default = Path::new(paths::CONFIGURATION);
+        let file = self.configuration.as_deref().unwrap_or(default);
+        let is_router = || Path::new(ROUTER).exists();
+        if self.configuration.is_some() || file.exists() || is_router() {
+            return Ok((config::load(file)?, Some(file)));
+        }
+        let mut loaded = config::parse(BUILT_IN, config::DEFAULT)?;
+        loaded.config.enabled = true;
+        Ok((loaded, None))
     }
 
     /// The folder of what must survive.
@@ -92,7 +106,10 @@ pub fn finish(result: Result<(), Error>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    complain("error", &error);
+    // A configuration may have many, a line each.
+    for line in error.to_string().lines() {
+        complain("error", &line);
+    }
     ExitCode::FAILURE
 }
 

@@ -38,8 +38,8 @@ pub enum Error {
     #[error(transparent)]
     Configuration(#[from] Problems),
     /// `main.enabled` is off.
-    #[error("{0}: section 'main', option enabled '0': set it to '1' to run")]
-    Disabled(String),
+    #[error("{file}: waproxy 'main', option enabled '0': set it to '1' to run", file = .0.display())]
+    Disabled(PathBuf),
     /// There is no certificate to show.
     #[error(transparent)]
     Identity(#[from] identity::Error),
@@ -129,9 +129,6 @@ impl Daemon {
         let result = config::load(&file).map_err(Error::from).and_then(|loaded| {
             for warning in &loaded.warnings {
                 log::warn!("{warning}");
-            }
-            if !loaded.config.enabled {
-                return Err(Error::Disabled(file.display().to_string()));
             }
             if loaded.config.workers != self.config.workers {
                 log::warn!("option workers has changed: restart to follow it");
@@ -241,6 +238,9 @@ impl Daemon {
 
     /// Follows `config`, or changes nothing.
     fn apply(&mut self, config: Config) -> Result<(), Error> {
+        if !config.enabled {
+            return Err(Error::Disabled(self.file.clone().unwrap_or_default()));
+        }
         let terminator = Terminator::of(&config, self.terminator.as_ref(), &self.state_dir);
         if let (Err(error), Some(running)) = (&terminator, &mut self.terminator) {
             running.error = Some(error.to_string());

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let Arguments { command, options } = Arguments::parse();
     command::finish(match command {
         Command::Run => return run::run(&options),
-        Command::Check => return check::run(options.configuration_or_default()),
+        Command::Check => return check::run(&options),
         Command::Status { json } => status::run(&options, json),
         Command::Share { qr } => share::run(&options, qr),
         Command::Metrics => metrics::run(&options),

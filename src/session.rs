@@ -9,16 +9,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
+
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::relay::{End, Patience, Relay};
 use crate::side::{Plain, Side};
+use crate::socket;
 use crate::stats::Counters;
 use crate::tls::{self, Tls};
 use crate::upstream::{DialError, Upstream};
@@ -193,10 +194,9 @@ async fn open(
     })
 }
 
-/// Closes with a reset, which costs us nothing more.
+/// Turns a client away.
 fn refuse(client: &TcpStream, outcome: Outcome) -> Outcome {
-    // Cannot fail on a TCP socket; and if it did, an ordinary close would follow.
-    let _ = SockRef::from(client).set_linger(Some(Duration::ZERO));
+    socket::reset_on_close(client);
     outcome
 }
 

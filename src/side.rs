@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::socket;
 
 /// Size of a worker's buffers in bytes: the largest TLS record there is, which is one of TLS 1.2
 /// (RFC 5246, 6.2.3), so that a side can always make progress.
@@ -183,7 +183,6 @@ impl Side for Plain {
     }
 
     fn reset(&self) {
-        // Cannot fail on a TCP socket; and if it did, an ordinary close would follow.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        socket::reset_on_close(&self.stream);
     }
 }

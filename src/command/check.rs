@@ -1,25 +1,34 @@
 //! `waproxy check`: what a configuration would run, or everything that is wrong with it.
 
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::table::{Align, Column, field, table};
-use super::{complain, finish, print};
-use crate::config::{self, Certificate, Config, Limits, Listener, Timeouts, Upstream};
+use super::{BUILT_IN, Options, complain, finish, print};
+use crate::config::{self, Certificate, Config, Limits, Listener, Loaded, Timeouts, Upstream};
+use crate::tls::identity::Identity;
 
 /// Judges a configuration: prints what it means, or to standard error what is wrong. What only a
 /// newer version knows is wrong here, and merely logged where a proxy runs with it.
-pub fn run(file: &Path) -> ExitCode {
-    let problems: Vec<_> = match config::load(file) {
-        Ok(loaded) if loaded.warnings.is_empty() => {
-            return finish(print(&render(file, &loaded.config)));
+pub fn run(options: &Options) -> ExitCode {
+    let mut errors: Vec<String> = Vec::new();
+    match options.load() {
+        Ok((Loaded { config, warnings }, file)) => {
+            errors.extend(warnings.iter().map(ToString::to_string));
+            if let Certificate::Operator { cert, key } = &config.certificate
+                && let Err(error) = Identity::load(cert, key)
+            {
+                errors.push(error.to_string());
+            }
+            if errors.is_empty() {
+                let name = file.map_or(BUILT_IN.into(), |file| file.display().to_string());
+                return finish(print(&render(&name, &config)));
+            }
         }
-        Ok(loaded) => loaded.warnings,
-        Err(problems) => problems.iter().cloned().collect(),
-    };
-    for problem in &problems {
-        complain("error", problem);
+        Err(problems) => errors.extend(problems.iter().map(ToString::to_string)),
+    }
+    for error in &errors {
+        complain("error", error);
     }
     ExitCode::FAILURE
 }
@@ -41,10 +50,9 @@ const UPSTREAMS: &[Column] = &[
 ];
 
 /// The configuration for a terminal of 80 columns.
-fn render(file: &Path, config: &Config) -> String {
+fn render(name: &str, config: &Config) -> String {
     let mut out = String::new();
-    let file = file.display();
-    field(&mut out, "configuration", &format!("{file} is right"));
+    field(&mut out, "configuration", &format!("{name} is right"));
     let enabled = if config.enabled {
         "yes"
     } else {
@@ -158,7 +166,7 @@ mod tests {
     fn the_shipped_configuration_reads_well() {
         let config = config::parse("", config::DEFAULT).unwrap().config;
         assert_eq!(
-            render(Path::new("/etc/config/waproxy"), &config),
+            render("/etc/config/waproxy", &config),
             "\
 configuration  /etc/config/waproxy is right
 enabled        no: option enabled is 0
@@ -202,7 +210,7 @@ media     whatsapp.net:443              none
                 option bind_address '2001:db8:1111:2222:3333:4444:5555:6666'
             config upstream 'mine'
                 list address '[2001:db8:1111:2222:3333:4444:5555:6666]:65535'";
-        let text = render(Path::new("f"), &config::parse("f", text).unwrap().config);
+        let text = render("f", &config::parse("f", text).unwrap().config);
         for part in [
             "example.net",
             "left alone",

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -11,14 +11,11 @@ use std::task::Poll;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Error, Options, finish};
-use crate::config::{self, Loaded};
+use super::{BUILT_IN, Error, Options, finish};
+use crate::config::Loaded;
 use crate::control::{Answer, Control, Request};
-use crate::daemon::{self, Daemon};
-use crate::logger;
-
-/// What a machine that runs OpenWrt has.
-const ROUTER: &str = "/etc/openwrt_release";
+use crate::daemon::Daemon;
+use crate::{logger, paths};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 pub fn run(options: &Options) -> ExitCode {
@@ -46,13 +43,16 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
 
-    let (loaded, file) = configuration(options)?;
-    logger::set_level(loaded.config.log_level);
-    for warning in &loaded.warnings {
+    let (Loaded { config, warnings }, file) = options.load()?;
+    logger::set_level(config.log_level);
+    for warning in &warnings {
         log::warn!("{warning}");
     }
+    if file.is_none() {
+        log::info!(target: logger::START, "no {}: running with {BUILT_IN}", paths::CONFIGURATION);
+    }
     let control = Control::bind(&options.control()?)?;
-    let daemon = Daemon::start(loaded.config, file, options.state_dir()?)?;
+    let daemon = Daemon::start(config, file.map(Path::to_owned), options.state_dir()?)?;
     let daemon = Rc::new(RefCell::new(daemon));
 
     let answering = Rc::clone(&daemon);
@@ -83,26 +83,6 @@ async fn serve(options: &Options) -> Result<(), Error> {
     answers.abort();
     let _ = answers.await;
     Ok(())
-}
-
-/// The configuration to start with, and the file that it can be read from again.
-fn configuration(options: &Options) -> Result<(Loaded, Option<PathBuf>), Error> {
-    let file = options.configuration_or_default();
-    let is_default = options.configuration.is_none();
-    if is_default && !file.exists() && !Path::new(ROUTER).exists() {
-        let mut loaded = config::parse("the built-in configuration", config::DEFAULT)?;
-        loaded.config.enabled = true;
-        log::info!(
-            target: logger::START,
-            "no {}: running with the built-in configuration", file.display()
-        );
-        return Ok((loaded, None));
-    }
-    let loaded = config::load(file)?;
-    if !loaded.config.enabled {
-        return Err(daemon::Error::Disabled(file.display().to_string()).into());
-    }
-    Ok((loaded, Some(file.to_owned())))
 }
 
 /// What the control socket answers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, SupportedCipherSuite};
@@ -15,26 +15,19 @@ use super::identity::Identity;
 /// identity cannot resume under the next.
 pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut provider = ring::default_provider();
-    let aes = has_aes();
-    if !aes {
-        provider
-            .cipher_suites
-            .sort_by_key(|suite| !is_chacha(suite));
-    }
+    let chacha_first = !has_aes();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| is_chacha(suite) != chacha_first);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
     // Phones have AES instructions and ask for AES first; a router without must not agree.
-    config.ignore_client_order = !aes;
+    config.ignore_client_order = true;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))
-}
-
-/// The cryptography that everything here uses.
-pub(super) fn provider() -> CryptoProvider {
-    ring::default_provider()
 }
 
 fn is_chacha(suite: &SupportedCipherSuite) -> bool {

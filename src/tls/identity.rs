@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -177,8 +178,7 @@ impl Identity {
             .valid_dns_names()
             .map(str::to_owned)
             .collect();
-        let provider = super::acceptor::provider();
-        let pair = CertifiedKey::from_der(chain, private, &provider);
+        let pair = CertifiedKey::from_der(chain, private, &default_provider());
         Ok(Self {
             key: Arc::new(pair.map_err(|source| Error::Pair {
                 cert: cert.to_owned(),

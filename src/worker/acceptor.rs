@@ -12,13 +12,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::admission::Admission;
 use crate::session::{self, Settings};
+use crate::socket;
 
 /// How long to wait where the system is short of something, and only connections that end can
 /// help.
@@ -69,35 +69,35 @@ impl Acceptor {
         self.wake.notify_one();
     }
 
-    async fn run(self: Rc<Self>, socket: TcpListener) {
-        while let Some(accepted) = self.next(&socket).await {
+    async fn run(self: Rc<Self>, listener: TcpListener) {
+        while let Some(accepted) = self.next(&listener).await {
             match accepted {
                 Ok((client, peer)) => self.admit(client, peer),
                 Err(error) => self.pause_after(&error).await,
             }
         }
-        if let Err(error) = self.drain(socket) {
+        if let Err(error) = self.drain(listener) {
             log::debug!("closing a listener: {error}");
         }
     }
 
     /// The next connection, or `None` after `stop`.
-    async fn next(&self, socket: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    async fn next(&self, listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
         let mut woken = pin!(self.wake.notified());
         poll_fn(|cx| {
             if self.stopped.get() || woken.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            socket.poll_accept(cx).map(Some)
+            listener.poll_accept(cx).map(Some)
         })
         .await
     }
 
     /// Accepts all that waits in a socket before it is closed: the kernel resets the rest.
-    fn drain(&self, socket: TcpListener) -> io::Result<()> {
-        let socket = socket.into_std()?;
+    fn drain(&self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
         loop {
-            match socket.accept() {
+            match listener.accept() {
                 Ok((client, peer)) => {
                     client.set_nonblocking(true)?;
                     self.admit(TcpStream::from_std(client)?, peer);
@@ -114,8 +114,7 @@ impl Acceptor {
         settings.counters.accepted.add(1);
         let Some(permit) = self.admission.admit() else {
             settings.counters.refused.count("max_connections");
-            // Cannot fail on a TCP socket; and if it did, an ordinary close would follow.
-            let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+            socket::reset_on_close(&client);
             return;
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

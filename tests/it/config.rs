@@ -131,7 +131,7 @@ prop_compose! {
         log_level in select(LevelFilter::iter().collect::<Vec<_>>()),
         host in option::of(name().prop_union(any::<Ipv4Addr>().prop_map(|a| a.to_string()).boxed())),
         pair in option::of(["/[ -\\[\\]-~]{0,20}[a-z]", "/[a-z '#;]{0,20}[a-z]"]),
-        trusted_proxies in vec(network(), 0..3),
+        trusted_proxies in btree_set(network(), 0..3),
     ) -> Config {
         let [per_client, rate, handshakes] = counts.map(NonZeroU32::new);
         let [connect, handshake, idle, half_close, drain] = timeouts.map(Duration::from_secs);
@@ -153,7 +153,7 @@ prop_compose! {
                 cert: cert.replace('"', "").into(),
                 key: key.into(),
             }),
-            trusted_proxies,
+            trusted_proxies: trusted_proxies.into_iter().collect(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
         }

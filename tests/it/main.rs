@@ -23,6 +23,7 @@ mod redirect;
 mod relay;
 mod reload;
 mod share_qr;
+mod stages;
 mod stop;
 mod storm;
 mod testssl;

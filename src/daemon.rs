@@ -40,12 +40,20 @@ pub enum Error {
     /// `main.enabled` is off.
     #[error("{file}: waproxy 'main', option enabled '0': set it to '1' to run", file = .0.display())]
     Disabled(PathBuf),
-    /// There is no certificate to show.
+    /// There is no certificate of our own to show.
     #[error(transparent)]
     Identity(#[from] identity::Error),
     /// A port cannot be listened on.
     #[error(transparent)]
     Listener(#[from] listener::Error),
+    /// There is no certificate of the operator's to show.
+    #[error("{file}: waproxy 'main', options cert and key: {source}", file = .file.display())]
+    Pair {
+        /// The configuration.
+        file: PathBuf,
+        /// What is wrong with the pair.
+        source: Box<identity::Error>,
+    },
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -79,8 +87,6 @@ pub struct Daemon {
 /// An upstream with the task that keeps it fresh.
 #[derive(Debug)]
 struct Kept {
-    config: Arc<config::Upstream>,
-    connect_timeout: Duration,
     upstream: Arc<Upstream>,
     task: JoinHandle<()>,
 }
@@ -91,8 +97,7 @@ impl Daemon {
     /// Listens as `config` says. `file` is where later configurations are read from. Wants a
     /// tokio `LocalRuntime` around it, on a thread that is no worker.
     pub fn start(config: Config, file: Option<PathBuf>, state_dir: PathBuf) -> Result<Self, Error> {
-        let cap = find_cap(&config);
-        let admission = Admission::new(cap.connections);
+        let admission = Admission::new(0);
         let workers = (0..worker_count(config.workers))
             .map(|index| Worker::start(index, Arc::clone(&admission)))
             .collect::<io::Result<_>>()
@@ -104,7 +109,10 @@ impl Daemon {
             config: Arc::new(config.clone()),
             errors: Vec::new(),
             draining: false,
-            cap,
+            cap: Cap {
+                connections: 0,
+                bound: Bound::Option,
+            },
             admission,
             workers,
             places: HashSet::new(),
@@ -130,9 +138,6 @@ impl Daemon {
             for warning in &loaded.warnings {
                 log::warn!("{warning}");
             }
-            if loaded.config.workers != self.config.workers {
-                log::warn!("option workers has changed: restart to follow it");
-            }
             self.apply(loaded.config)
         });
         let text = result
@@ -145,6 +150,9 @@ impl Daemon {
         }
         if self.errors.is_empty() {
             log::info!("the configuration has been read again");
+            if worker_count(self.config.workers) != self.workers.len() {
+                log::warn!("option workers has changed: restart to follow it");
+            }
         } else {
             log::error!("the configuration from before stays in use");
         }
@@ -238,10 +246,11 @@ impl Daemon {
 
     /// Follows `config`, or changes nothing.
     fn apply(&mut self, config: Config) -> Result<(), Error> {
+        let file = self.file.clone().unwrap_or_default();
         if !config.enabled {
-            return Err(Error::Disabled(self.file.clone().unwrap_or_default()));
+            return Err(Error::Disabled(file));
         }
-        let terminator = Terminator::of(&config, self.terminator.as_ref(), &self.state_dir);
+        let terminator = Terminator::of(&config, &file, self.terminator.as_ref(), &self.state_dir);
         if let (Err(error), Some(running)) = (&terminator, &mut self.terminator) {
             running.error = Some(error.to_string());
         }
@@ -273,23 +282,19 @@ impl Daemon {
         Ok(listener::bind(listener, self.workers.len(), ours)?)
     }
 
-    /// The upstreams that `config` leads to. One whose configuration stays keeps what it knows.
+    /// The upstreams of `config`. One that leads where it led keeps what it knows, which may be
+    /// all there is while DNS is dead.
     fn keep_upstreams(&mut self, config: &Config) -> Vec<Kept> {
         let mut before = std::mem::take(&mut self.upstreams);
-        let connect_timeout = config.timeouts.connect;
-        let used = |upstream: &&Arc<config::Upstream>| {
-            let mut listeners = config.listeners.iter();
-            listeners.any(|listener| listener.upstream == **upstream)
-        };
         let keep = |upstream: &Arc<config::Upstream>| {
-            let same =
-                |kept: &Kept| kept.config == *upstream && kept.connect_timeout == connect_timeout;
-            match before.iter().position(same) {
-                Some(index) => before.swap_remove(index),
-                None => Kept::start(Arc::clone(upstream), connect_timeout),
-            }
+            let same = before.iter().position(|kept| kept.leads_as(upstream));
+            let upstream = match same {
+                Some(index) => Arc::clone(&before.swap_remove(index).upstream),
+                None => Upstream::new(Arc::clone(upstream)),
+            };
+            Kept::start(upstream, config.timeouts.connect)
         };
-        config.upstreams.iter().filter(used).map(keep).collect()
+        config.upstreams.iter().map(keep).collect()
     }
 
     /// Tells the workers what to listen to. `sockets` are the new ones, of each listener.
@@ -304,7 +309,7 @@ impl Daemon {
                     let kept = self
                         .upstreams
                         .iter()
-                        .find(|kept| kept.config == listener.upstream)?;
+                        .find(|kept| kept.upstream.config().name == listener.upstream.name)?;
                     Some(Plan {
                         listener: listener.clone(),
                         upstream: Arc::clone(&kept.upstream),
@@ -324,16 +329,18 @@ impl Daemon {
 // === impl Kept ===
 
 impl Kept {
-    fn start(config: Arc<config::Upstream>, connect_timeout: Duration) -> Self {
-        let upstream = Upstream::new(Arc::clone(&config));
+    fn start(upstream: Arc<Upstream>, connect_timeout: Duration) -> Self {
         let fresh = Arc::clone(&upstream).keep_fresh(connect_timeout);
         let task = tokio::task::spawn_local(fresh);
-        Self {
-            config,
-            connect_timeout,
-            upstream,
-            task,
-        }
+        Self { upstream, task }
+    }
+
+    /// Whether it leads where `config` leads; what is sent there is the session's.
+    fn leads_as(&self, config: &config::Upstream) -> bool {
+        let ours = self.upstream.config();
+        ours.name == config.name
+            && ours.addresses == config.addresses
+            && ours.allow_private == config.allow_private
     }
 }
 
@@ -365,7 +372,7 @@ fn find_cap(config: &Config) -> Cap {
     {
         let (connections, bound) = (cap.connections, cap.bound.name());
         log::warn!(
-            "option max_connections '{wanted}' is lowered to {connections}: {bound} allows no more"
+            "option max_connections '{wanted}' is lowered to {connections}: no more for {bound}"
         );
     }
     cap

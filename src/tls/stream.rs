@@ -38,10 +38,8 @@ pub enum Error {
 pub struct Tls {
     socket: Plain,
     session: UnbufferedServerConnection,
-    /// The beginning of a record whose end has not come: empty, or [`BUFFER`] bytes of which the
-    /// first `filled` count.
+    /// The beginning of a record whose end has not come.
     partial: Vec<u8>,
-    filled: usize,
     /// Plain bytes that came with the last flight of the handshake.
     early: Vec<u8>,
     /// The peer will send no more.
@@ -56,7 +54,6 @@ pub async fn accept(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Tls>
         socket,
         session: UnbufferedServerConnection::new(config)?,
         partial: Vec::new(),
-        filled: 0,
         early: Vec::new(),
         ended: false,
         finished: false,
@@ -102,47 +99,24 @@ impl Tls {
         if self.socket.backlog() > MAX_BACKLOG {
             ready!(self.socket.poll_drained(cx)).map_err(Error::Left)?;
         }
-        ready!(self.socket.poll_readable(cx)).map_err(Error::Left)?;
-        let mut partial = std::mem::take(&mut self.partial);
-        let received = if partial.is_empty() {
-            with_buffer(|cipher| {
-                let received = self.poll_receive_into(cx, cipher, plain);
-                if self.filled > 0 {
-                    partial = cipher.to_vec();
-                }
-                received
-            })
-        } else {
-            self.poll_receive_into(cx, &mut partial, plain)
-        };
-        if self.filled > 0 {
-            self.partial = partial;
-        }
-        received
-    }
-
-    /// As `poll_receive`, by way of `cipher`, of which the first `filled` bytes are old ones.
-    fn poll_receive_into(
-        &mut self,
-        cx: &mut Context<'_>,
-        cipher: &mut [u8],
-        plain: &mut [u8],
-    ) -> Poll<Result<Received, Error>> {
-        if self.filled == cipher.len() {
-            let error = rustls::Error::General("a message is too long".into());
-            return Poll::Ready(Err(Error::Protocol(error)));
-        }
-        let read = ready!(self.socket.poll_read(cx, &mut cipher[self.filled..]));
-        let read = read.map_err(Error::Left)?;
-        let filled = self.filled + read;
-        let mut received = Received {
-            plain: 0,
-            end: read == 0,
-        };
-        let used = self.process(&mut cipher[..filled], plain, &mut received)?;
-        cipher.copy_within(used..filled, 0);
-        self.filled = filled - used;
-        Poll::Ready(Ok(received))
+        with_buffer(|cipher| {
+            let kept = self.partial.len();
+            if kept == cipher.len() {
+                let error = rustls::Error::General("a message is too long".into());
+                return Poll::Ready(Err(Error::Protocol(error)));
+            }
+            let read = ready!(self.socket.poll_read(cx, &mut cipher[kept..]));
+            let read = read.map_err(Error::Left)?;
+            cipher[..kept].copy_from_slice(&self.partial);
+            let cipher = &mut cipher[..kept + read];
+            let mut received = Received {
+                plain: 0,
+                end: read == 0,
+            };
+            let used = self.process(cipher, plain, &mut received)?;
+            self.partial = cipher[used..].to_vec();
+            Poll::Ready(Ok(received))
+        })
     }
 
     /// Lets rustls have `cipher`, sends what it answers, and returns how many bytes are used up.

@@ -1,10 +1,10 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod status;
 mod terminator;
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::collections::HashSet;
 use std::io;
 use std::net::TcpListener;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
@@ -20,10 +20,9 @@ use tokio::time::{sleep, timeout};
 use self::terminator::Terminator;
 use crate::admission::{Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
-use crate::control::{CertificateStatus, Connections, ListenerStatus, SCHEMA, State, Status};
+use crate::control::CertificateStatus;
 use crate::listener::{self, Place};
 use crate::logger;
-use crate::stats::Totals;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -173,55 +172,6 @@ impl Daemon {
     /// Asks the workers what they have counted.
     pub fn reports(&self) -> Vec<oneshot::Receiver<Report>> {
         self.workers.iter().map(Worker::report).collect()
-    }
-
-    /// How the daemon fares, with what the workers have counted.
-    pub fn status(&self, reports: &[Report]) -> Status {
-        let sum = |name: &str| {
-            let mut sum = Totals::default();
-            for totals in reports.iter().filter_map(|report| report.get(name)) {
-                sum += totals;
-            }
-            sum
-        };
-        let accepted = reports
-            .iter()
-            .flat_map(Report::values)
-            .map(|totals| totals.accepted);
-        Status {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").into(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            state: if self.draining {
-                State::Draining
-            } else {
-                State::Running
-            },
-            configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
-            configuration_errors: self.errors.clone(),
-            host: self.config.host.clone(),
-            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
-            memory_bytes: resident_memory().unwrap_or_default(),
-            connections: Connections {
-                now: self.admission.now().into(),
-                peak: self.admission.peak().into(),
-                cap: self.cap.connections.into(),
-                bound_by: self.cap.bound.name().into(),
-                accepted: accepted.sum(),
-            },
-            listeners: self
-                .config
-                .listeners
-                .iter()
-                .map(|listener| listener_status(listener, sum(&listener.name)))
-                .collect(),
-            upstreams: self
-                .upstreams
-                .iter()
-                .map(|kept| kept.upstream.status())
-                .collect(),
-            certificate: self.terminator.as_ref().map(Terminator::status),
-        }
     }
 
     /// Takes no more connections, and gives those that are open `drain_timeout` to end.
@@ -397,34 +347,4 @@ fn describe(listener: &Listener) -> String {
         "listening on port {bind_port}{public}: {name}, {}{tls}",
         upstream.name
     )
-}
-
-fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
-    let by_reason = |counts: BTreeMap<&'static str, u64>| {
-        let owned = |(reason, count): (&str, u64)| (reason.to_owned(), count);
-        counts.into_iter().map(owned).collect()
-    };
-    ListenerStatus {
-        name: listener.name.clone(),
-        port: listener.port.get(),
-        bind_port: listener.bind_port.get(),
-        bind_address: listener.bind_address,
-        service: listener.upstream.name.clone(),
-        tls: listener.tls,
-        accept_proxy: listener.accept_proxy,
-        active: totals.active,
-        accepted: totals.accepted,
-        refused: by_reason(totals.refused),
-        ended: by_reason(totals.ended),
-        accept_errors: by_reason(totals.accept_errors),
-        bytes_up: totals.bytes_up,
-        bytes_down: totals.bytes_down,
-    }
-}
-
-/// Bytes of memory that this process holds (`proc_pid_statm(5)`).
-fn resident_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }

@@ -98,13 +98,10 @@ impl Cap {
             },
         };
         for (bound, connections) in bounds {
-            if let Some(connections) = connections.and_then(|n| u32::try_from(n).ok())
+            if let Some(connections) = connections.and_then(|n| u32::try_from(n.max(1)).ok())
                 && connections < cap.connections
             {
-                cap = Self {
-                    connections: connections.max(1),
-                    bound,
-                };
+                cap = Self { connections, bound };
             }
         }
         cap

@@ -82,13 +82,6 @@ impl Plain {
         }
     }
 
-    /// How many bytes the peer has not taken yet.
-    pub fn backlog(&self) -> usize {
-        self.backlog
-            .as_ref()
-            .map_or(0, |backlog| backlog.bytes.len() - backlog.sent)
-    }
-
     /// What the kernel says of the connection's end, without changing it.
     fn poll_state(&self) -> PollFlags {
         let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];

@@ -20,8 +20,9 @@ const MEMORY_SHARE: u64 = 4;
 /// File descriptors of a connection: a socket on each side.
 const CONNECTION_FILES: u64 = 2;
 
-/// File descriptors for everything else.
-const OTHER_FILES: u64 = 64;
+/// File descriptors for everything else: a listening socket for each listener and worker, what
+/// runtimes and control socket need, addresses that are tried side by side.
+const OTHER_FILES: u64 = 128;
 
 /// Connections may take one part in so many of the connection tracking table: the home needs it
 /// too.

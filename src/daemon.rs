@@ -1,10 +1,10 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod status;
 mod terminator;
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::collections::HashSet;
 use std::io;
 use std::net::TcpListener;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
@@ -20,10 +20,9 @@ use tokio::time::{sleep, timeout};
 use self::terminator::Terminator;
 use crate::admission::{Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
-use crate::control::{CertificateStatus, Connections, ListenerStatus, SCHEMA, State, Status};
+use crate::control::CertificateStatus;
 use crate::listener::{self, Place};
 use crate::logger;
-use crate::stats::Totals;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -40,12 +39,20 @@ pub enum Error {
     /// `main.enabled` is off.
     #[error("{file}: waproxy 'main', option enabled '0': set it to '1' to run", file = .0.display())]
     Disabled(PathBuf),
-    /// There is no certificate to show.
+    /// There is no certificate of our own to show.
     #[error(transparent)]
     Identity(#[from] identity::Error),
     /// A port cannot be listened on.
     #[error(transparent)]
     Listener(#[from] listener::Error),
+    /// There is no certificate of the operator's to show.
+    #[error("{file}: waproxy 'main', options cert and key: {source}", file = .file.display())]
+    Pair {
+        /// The configuration.
+        file: PathBuf,
+        /// What is wrong with the pair.
+        source: Box<identity::Error>,
+    },
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -79,8 +86,6 @@ pub struct Daemon {
 /// An upstream with the task that keeps it fresh.
 #[derive(Debug)]
 struct Kept {
-    config: Arc<config::Upstream>,
-    connect_timeout: Duration,
     upstream: Arc<Upstream>,
     task: JoinHandle<()>,
 }
@@ -91,8 +96,7 @@ impl Daemon {
     /// Listens as `config` says. `file` is where later configurations are read from. Wants a
     /// tokio `LocalRuntime` around it, on a thread that is no worker.
     pub fn start(config: Config, file: Option<PathBuf>, state_dir: PathBuf) -> Result<Self, Error> {
-        let cap = find_cap(&config);
-        let admission = Admission::new(cap.connections);
+        let admission = Admission::new(0);
         let workers = (0..worker_count(config.workers))
             .map(|index| Worker::start(index, Arc::clone(&admission)))
             .collect::<io::Result<_>>()
@@ -104,7 +108,10 @@ impl Daemon {
             config: Arc::new(config.clone()),
             errors: Vec::new(),
             draining: false,
-            cap,
+            cap: Cap {
+                connections: 0,
+                bound: Bound::Option,
+            },
             admission,
             workers,
             places: HashSet::new(),
@@ -130,9 +137,6 @@ impl Daemon {
             for warning in &loaded.warnings {
                 log::warn!("{warning}");
             }
-            if loaded.config.workers != self.config.workers {
-                log::warn!("option workers has changed: restart to follow it");
-            }
             self.apply(loaded.config)
         });
         let text = result
@@ -145,6 +149,9 @@ impl Daemon {
         }
         if self.errors.is_empty() {
             log::info!("the configuration has been read again");
+            if worker_count(self.config.workers) != self.workers.len() {
+                log::warn!("option workers has changed: restart to follow it");
+            }
         } else {
             log::error!("the configuration from before stays in use");
         }
@@ -165,55 +172,6 @@ impl Daemon {
     /// Asks the workers what they have counted.
     pub fn reports(&self) -> Vec<oneshot::Receiver<Report>> {
         self.workers.iter().map(Worker::report).collect()
-    }
-
-    /// How the daemon fares, with what the workers have counted.
-    pub fn status(&self, reports: &[Report]) -> Status {
-        let sum = |name: &str| {
-            let mut sum = Totals::default();
-            for totals in reports.iter().filter_map(|report| report.get(name)) {
-                sum += totals;
-            }
-            sum
-        };
-        let accepted = reports
-            .iter()
-            .flat_map(Report::values)
-            .map(|totals| totals.accepted);
-        Status {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").into(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            state: if self.draining {
-                State::Draining
-            } else {
-                State::Running
-            },
-            configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
-            configuration_errors: self.errors.clone(),
-            host: self.config.host.clone(),
-            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
-            memory_bytes: resident_memory().unwrap_or_default(),
-            connections: Connections {
-                now: self.admission.now().into(),
-                peak: self.admission.peak().into(),
-                cap: self.cap.connections.into(),
-                bound_by: self.cap.bound.name().into(),
-                accepted: accepted.sum(),
-            },
-            listeners: self
-                .config
-                .listeners
-                .iter()
-                .map(|listener| listener_status(listener, sum(&listener.name)))
-                .collect(),
-            upstreams: self
-                .upstreams
-                .iter()
-                .map(|kept| kept.upstream.status())
-                .collect(),
-            certificate: self.terminator.as_ref().map(Terminator::status),
-        }
     }
 
     /// Takes no more connections, and gives those that are open `drain_timeout` to end.
@@ -238,10 +196,11 @@ impl Daemon {
 
     /// Follows `config`, or changes nothing.
     fn apply(&mut self, config: Config) -> Result<(), Error> {
+        let file = self.file.clone().unwrap_or_default();
         if !config.enabled {
-            return Err(Error::Disabled(self.file.clone().unwrap_or_default()));
+            return Err(Error::Disabled(file));
         }
-        let terminator = Terminator::of(&config, self.terminator.as_ref(), &self.state_dir);
+        let terminator = Terminator::of(&config, &file, self.terminator.as_ref(), &self.state_dir);
         if let (Err(error), Some(running)) = (&terminator, &mut self.terminator) {
             running.error = Some(error.to_string());
         }
@@ -273,23 +232,19 @@ impl Daemon {
         Ok(listener::bind(listener, self.workers.len(), ours)?)
     }
 
-    /// The upstreams that `config` leads to. One whose configuration stays keeps what it knows.
+    /// The upstreams of `config`. One that leads where it led keeps what it knows, which may be
+    /// all there is while DNS is dead.
     fn keep_upstreams(&mut self, config: &Config) -> Vec<Kept> {
         let mut before = std::mem::take(&mut self.upstreams);
-        let connect_timeout = config.timeouts.connect;
-        let used = |upstream: &&Arc<config::Upstream>| {
-            let mut listeners = config.listeners.iter();
-            listeners.any(|listener| listener.upstream == **upstream)
-        };
         let keep = |upstream: &Arc<config::Upstream>| {
-            let same =
-                |kept: &Kept| kept.config == *upstream && kept.connect_timeout == connect_timeout;
-            match before.iter().position(same) {
-                Some(index) => before.swap_remove(index),
-                None => Kept::start(Arc::clone(upstream), connect_timeout),
-            }
+            let same = before.iter().position(|kept| kept.leads_as(upstream));
+            let upstream = match same {
+                Some(index) => Arc::clone(&before.swap_remove(index).upstream),
+                None => Upstream::new(Arc::clone(upstream)),
+            };
+            Kept::start(upstream, config.timeouts.connect)
         };
-        config.upstreams.iter().filter(used).map(keep).collect()
+        config.upstreams.iter().map(keep).collect()
     }
 
     /// Tells the workers what to listen to. `sockets` are the new ones, of each listener.
@@ -304,7 +259,7 @@ impl Daemon {
                     let kept = self
                         .upstreams
                         .iter()
-                        .find(|kept| kept.config == listener.upstream)?;
+                        .find(|kept| kept.upstream.config().name == listener.upstream.name)?;
                     Some(Plan {
                         listener: listener.clone(),
                         upstream: Arc::clone(&kept.upstream),
@@ -324,16 +279,18 @@ impl Daemon {
 // === impl Kept ===
 
 impl Kept {
-    fn start(config: Arc<config::Upstream>, connect_timeout: Duration) -> Self {
-        let upstream = Upstream::new(Arc::clone(&config));
+    fn start(upstream: Arc<Upstream>, connect_timeout: Duration) -> Self {
         let fresh = Arc::clone(&upstream).keep_fresh(connect_timeout);
         let task = tokio::task::spawn_local(fresh);
-        Self {
-            config,
-            connect_timeout,
-            upstream,
-            task,
-        }
+        Self { upstream, task }
+    }
+
+    /// Whether it leads where `config` leads; what is sent there is the session's.
+    fn leads_as(&self, config: &config::Upstream) -> bool {
+        let ours = self.upstream.config();
+        ours.name == config.name
+            && ours.addresses == config.addresses
+            && ours.allow_private == config.allow_private
     }
 }
 
@@ -365,7 +322,7 @@ fn find_cap(config: &Config) -> Cap {
     {
         let (connections, bound) = (cap.connections, cap.bound.name());
         log::warn!(
-            "option max_connections '{wanted}' is lowered to {connections}: {bound} allows no more"
+            "option max_connections '{wanted}' is lowered to {connections}: no more for {bound}"
         );
     }
     cap
@@ -390,34 +347,4 @@ fn describe(listener: &Listener) -> String {
         "listening on port {bind_port}{public}: {name}, {}{tls}",
         upstream.name
     )
-}
-
-fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
-    let by_reason = |counts: BTreeMap<&'static str, u64>| {
-        let owned = |(reason, count): (&str, u64)| (reason.to_owned(), count);
-        counts.into_iter().map(owned).collect()
-    };
-    ListenerStatus {
-        name: listener.name.clone(),
-        port: listener.port.get(),
-        bind_port: listener.bind_port.get(),
-        bind_address: listener.bind_address,
-        service: listener.upstream.name.clone(),
-        tls: listener.tls,
-        accept_proxy: listener.accept_proxy,
-        active: totals.active,
-        accepted: totals.accepted,
-        refused: by_reason(totals.refused),
-        ended: by_reason(totals.ended),
-        accept_errors: by_reason(totals.accept_errors),
-        bytes_up: totals.bytes_up,
-        bytes_down: totals.bytes_down,
-    }
-}
-
-/// Bytes of memory that this process holds (`proc_pid_statm(5)`).
-fn resident_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }

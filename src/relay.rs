@@ -59,6 +59,8 @@ pub struct Relay<C, U> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Flow {
     Open,
+    /// The sink does not take what was sent; nothing is read meanwhile.
+    Held,
     /// The source has ended; what it sent is still being written, then the end.
     Ending,
     Done,
@@ -169,21 +171,29 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// The end, if it has come. A reset is carried over once what came before it is written.
     fn end(&self) -> Option<End> {
         match self.gone {
-            Some(Party::Client) if self.up == Flow::Open => None,
-            Some(Party::Upstream) if self.down == Flow::Open => None,
+            Some(Party::Client) if self.up.is_read() => None,
+            Some(Party::Upstream) if self.down.is_read() => None,
             Some(party) => Some(self.carry_reset(party)),
             None if (self.up, self.down) == (Flow::Done, Flow::Done) => Some(End::Closed),
             None => None,
         }
     }
 
-    /// The end, where nothing has moved for too long. Who does not take what came before a reset
-    /// gets the reset without.
+    /// The end, where nothing has moved for too long. Who did not take all that there was for
+    /// him gets a reset, so that it does not look like all.
     fn end_by_timeout(&self) -> End {
-        match self.gone {
-            Some(party) => self.carry_reset(party),
-            None if self.is_whole() => End::IdleTimeout,
-            None => End::HalfCloseTimeout,
+        if let Some(party) = self.gone {
+            return self.carry_reset(party);
+        }
+        if self.up.is_held() {
+            self.upstream.reset();
+        }
+        if self.down.is_held() {
+            self.client.reset();
+        }
+        match (self.up, self.down) {
+            (Flow::Done, _) | (_, Flow::Done) => End::HalfCloseTimeout,
+            _ => End::IdleTimeout,
         }
     }
 
@@ -200,16 +210,29 @@ impl<C: Side, U: Side> Relay<C, U> {
         }
     }
 
-    fn is_whole(&self) -> bool {
-        (self.up, self.down, self.gone) == (Flow::Open, Flow::Open, None)
-    }
-
+    /// How long nothing may move from now on.
     fn patience_now(&self) -> u32 {
-        if self.is_whole() {
+        let flows = [self.up, self.down];
+        // A side that takes bytes slowly is not silent, and we read nothing for it meanwhile.
+        let is_slow = self.gone.is_none() && flows.iter().any(|flow| flow.is_held());
+        let is_whole = self.gone.is_none() && !flows.contains(&Flow::Done);
+        if is_slow || is_whole {
             self.patience.idle
         } else {
             self.patience.half_close
         }
+    }
+}
+
+impl Flow {
+    /// Whether the source is still read from.
+    fn is_read(self) -> bool {
+        matches!(self, Self::Open | Self::Held)
+    }
+
+    /// Whether there are bytes that the sink has not taken.
+    fn is_held(self) -> bool {
+        matches!(self, Self::Held | Self::Ending)
     }
 }
 
@@ -223,14 +246,18 @@ fn pump(
 ) -> Result<(), Fault> {
     for _ in 0..TURN {
         match flow {
-            Flow::Open => {
+            Flow::Open | Flow::Held => {
                 match sink.poll_drained(cx) {
                     Poll::Ready(drained) => drained.map_err(|_| Fault::Sink)?,
                     Poll::Pending if source.poll_reset(cx).is_ready() => {
                         return Err(Fault::SourceBlocked);
                     }
-                    Poll::Pending => return Ok(()),
+                    Poll::Pending => {
+                        *flow = Flow::Held;
+                        return Ok(());
+                    }
                 }
+                *flow = Flow::Open;
                 match copy(source, sink, cx)? {
                     Poll::Ready(0) => *flow = Flow::Ending,
                     Poll::Ready(copied) => *moved += copied as u64,

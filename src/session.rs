@@ -183,9 +183,10 @@ async fn open(
     let mut upstream = Plain::new(upstream);
     if let Some(version) = settings.header_version() {
         let header = proxy_header::encode(version, &addresses);
-        upstream
-            .send(header.as_ref())
-            .map_err(|_| Outcome::Upstream("upstream_connect"))?;
+        if upstream.send(header.as_ref()).is_err() {
+            client.reset();
+            return Err(Outcome::Upstream("upstream_connect"));
+        }
     }
     Ok(Open {
         client,

@@ -82,21 +82,6 @@ impl Plain {
         }
     }
 
-    /// How many bytes the peer has not taken yet.
-    pub fn backlog(&self) -> usize {
-        self.backlog
-            .as_ref()
-            .map_or(0, |backlog| backlog.bytes.len() - backlog.sent)
-    }
-
-    /// Ready when it is worth calling [`Side::poll_read`].
-    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.muted {
-            return Poll::Ready(Ok(()));
-        }
-        self.stream.poll_read_ready(cx)
-    }
-
     /// What the kernel says of the connection's end, without changing it.
     fn poll_state(&self) -> PollFlags {
         let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];

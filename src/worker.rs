@@ -164,7 +164,10 @@ impl State {
                         continue;
                     }
                 },
-                (None, None) => continue,
+                (None, None) => {
+                    log::error!("a worker has no socket for {place:?}");
+                    continue;
+                }
             };
             self.acceptors.push((place, acceptor));
         }

@@ -20,8 +20,13 @@ const MEMORY_SHARE: u64 = 4;
 /// File descriptors of a connection: a socket on each side.
 const CONNECTION_FILES: u64 = 2;
 
-/// File descriptors for everything else.
-const OTHER_FILES: u64 = 64;
+/// File descriptors for everything else: a listening socket for each listener and worker, what
+/// runtimes and control socket need, addresses that are tried side by side.
+const OTHER_FILES: u64 = 128;
+
+/// Connections may take one part in so many of the connection tracking table: the home needs it
+/// too.
+const TRACKS_SHARE: u64 = 2;
 
 /// Entries in the connection tracking table of a connection: one a side.
 const CONNECTION_TRACKS: u64 = 2;
@@ -50,6 +55,17 @@ pub enum Bound {
     Option,
 }
 
+/// What a machine has; `None` is what it does not tell.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    /// Bytes of memory.
+    memory: Option<u64>,
+    /// Files that we may open.
+    files: Option<u64>,
+    /// Entries in the connection tracking table.
+    tracks: Option<u64>,
+}
+
 // === impl Cap ===
 
 impl Cap {
@@ -57,38 +73,46 @@ impl Cap {
     /// it needs and may. An option above what memory, files or connection tracking allow is
     /// lowered: then `bound` is not [`Bound::Option`].
     pub fn find(option: Auto<NonZeroU32>) -> Self {
-        let wanted = match option {
-            Auto::Auto => LIMIT,
-            Auto::Fixed(fixed) => fixed.get().min(LIMIT),
+        let files = u64::from(wanted(option)) * CONNECTION_FILES + OTHER_FILES;
+        let machine = Machine {
+            memory: total_memory(),
+            files: raise_files(files),
+            tracks: conntrack_max(),
         };
-        let files = raise_files(u64::from(wanted) * CONNECTION_FILES + OTHER_FILES);
-        let files = files.map(|files| files.saturating_sub(OTHER_FILES) / CONNECTION_FILES);
-        let memory = total_memory().map(|bytes| bytes / MEMORY_SHARE / CONNECTION_MEMORY);
-        let tracks = conntrack_max().map(|entries| entries / 2 / CONNECTION_TRACKS);
-        let first = match option {
-            Auto::Auto => Bound::Limit,
-            Auto::Fixed(_) => Bound::Option,
-        };
+        Self::of(option, machine)
+    }
+
+    fn of(option: Auto<NonZeroU32>, machine: Machine) -> Self {
+        let of_memory = |bytes| bytes / MEMORY_SHARE / CONNECTION_MEMORY;
+        let of_files = |files: u64| files.saturating_sub(OTHER_FILES) / CONNECTION_FILES;
+        let of_tracks = |entries| entries / TRACKS_SHARE / CONNECTION_TRACKS;
         let bounds = [
-            (Bound::Memory, memory),
-            (Bound::Files, files),
-            (Bound::Conntrack, tracks),
+            (Bound::Memory, machine.memory.map(of_memory)),
+            (Bound::Files, machine.files.map(of_files)),
+            (Bound::Conntrack, machine.tracks.map(of_tracks)),
         ];
         let mut cap = Self {
-            connections: wanted,
-            bound: first,
+            connections: wanted(option),
+            bound: match option {
+                Auto::Auto => Bound::Limit,
+                Auto::Fixed(_) => Bound::Option,
+            },
         };
         for (bound, connections) in bounds {
-            let connections =
-                connections.map_or(u32::MAX, |n| u32::try_from(n).unwrap_or(u32::MAX));
-            if connections < cap.connections {
-                cap = Self {
-                    connections: connections.max(1),
-                    bound,
-                };
+            if let Some(connections) = connections.and_then(|n| u32::try_from(n.max(1)).ok())
+                && connections < cap.connections
+            {
+                cap = Self { connections, bound };
             }
         }
         cap
+    }
+}
+
+fn wanted(option: Auto<NonZeroU32>) -> u32 {
+    match option {
+        Auto::Auto => LIMIT,
+        Auto::Fixed(fixed) => fixed.get().min(LIMIT),
     }
 }
 
@@ -149,16 +173,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn option_below_what_the_machine_can_is_the_cap() {
-        let cap = Cap::find(Auto::Fixed(NonZeroU32::MIN));
-        assert_eq!((cap.connections, cap.bound), (1, Bound::Option));
-    }
-
-    #[test]
-    fn nothing_is_above_the_limit() {
-        let cap = Cap::find(Auto::Fixed(NonZeroU32::MAX));
-        assert!(cap.connections <= LIMIT);
-        assert!(Cap::find(Auto::Auto).connections >= 1);
+    fn what_the_machine_has_least_of_is_the_bound() {
+        const MIB: u64 = 1 << 20;
+        let fixed = |n| Auto::Fixed(NonZeroU32::new(n).expect("not zero"));
+        for (option, memory, files, tracks, connections, bound) in [
+            (Auto::Auto, None, None, None, 27_500, Bound::Limit),
+            (fixed(100), None, None, None, 100, Bound::Option),
+            // A router of 64 MB, one with 1,024 files, and one with the table of OpenWrt.
+            (Auto::Auto, Some(64 * MIB), None, None, 1_024, Bound::Memory),
+            (
+                Auto::Auto,
+                Some(64 * MIB),
+                Some(1_024),
+                None,
+                480,
+                Bound::Files,
+            ),
+            (
+                Auto::Auto,
+                None,
+                None,
+                Some(16_384),
+                4_096,
+                Bound::Conntrack,
+            ),
+            (
+                fixed(5_000),
+                None,
+                None,
+                Some(16_384),
+                4_096,
+                Bound::Conntrack,
+            ),
+            (fixed(4_096), None, None, Some(16_384), 4_096, Bound::Option),
+            (fixed(9), Some(0), Some(0), Some(0), 1, Bound::Memory),
+            (Auto::Auto, Some(u64::MAX), None, None, 27_500, Bound::Limit),
+        ] {
+            let machine = Machine {
+                memory,
+                files,
+                tracks,
+            };
+            let cap = Cap::of(option, machine);
+            assert_eq!(cap, Cap { connections, bound }, "{option:?} {machine:?}");
+        }
     }
 
     #[test]

@@ -15,13 +15,16 @@ pub fn run(options: &Options) -> ExitCode {
     match options.load() {
         Ok((Loaded { config, warnings }, file)) => {
             errors.extend(warnings.iter().map(ToString::to_string));
-            if let Certificate::Operator { cert, key } = &config.certificate
+            let name = file.map_or(BUILT_IN.into(), |file| file.display().to_string());
+            if config.listeners.iter().any(|listener| listener.tls)
+                && let Certificate::Operator { cert, key } = &config.certificate
                 && let Err(error) = Identity::load(cert, key)
             {
-                errors.push(error.to_string());
+                errors.push(format!(
+                    "{name}: waproxy 'main', options cert and key: {error}"
+                ));
             }
             if errors.is_empty() {
-                let name = file.map_or(BUILT_IN.into(), |file| file.display().to_string());
                 return finish(print(&render(&name, &config)));
             }
         }

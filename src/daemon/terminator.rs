@@ -25,10 +25,11 @@ pub(super) struct Terminator {
 // === impl Terminator ===
 
 impl Terminator {
-    /// What `config` asks for, where it has a TLS listener. Where the identity has not changed it
+    /// What `config` of `file` asks for, where it has a TLS listener. Where the identity has not changed it
     /// is `running` again, so that session tickets stay good.
     pub(super) fn of(
         config: &Config,
+        file: &Path,
         running: Option<&Self>,
         state_dir: &Path,
     ) -> Result<Option<Self>, Error> {
@@ -37,7 +38,11 @@ impl Terminator {
         }
         let (identity, whose) = match &config.certificate {
             config::Certificate::Operator { cert, key } => {
-                (Identity::load(cert, key)?, Whose::Operator)
+                let pair = Identity::load(cert, key).map_err(|source| Error::Pair {
+                    file: file.to_owned(),
+                    source: Box::new(source),
+                });
+                (pair?, Whose::Operator)
             }
             config::Certificate::Own => match running {
                 // The state folder may have been unwritable: what is shown stays.

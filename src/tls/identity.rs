@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -193,7 +192,11 @@ impl Identity {
 
 /// The time, or the nearest that can be true.
 fn clock() -> OffsetDateTime {
-    let now = OffsetDateTime::from(SystemTime::now()).unix_timestamp();
+    plausible(OffsetDateTime::now_utc())
+}
+
+fn plausible(now: OffsetDateTime) -> OffsetDateTime {
+    let now = now.unix_timestamp();
     let now = if now > LATEST {
         EARLIEST
     } else {
@@ -335,6 +338,20 @@ mod tests {
         let left = identity.not_after() - clock();
         assert!(left > Duration::days(3_500), "{left}");
         assert!(left <= VALIDITY, "{left}");
+    }
+
+    #[test]
+    fn clock_that_cannot_be_right_is_not_believed() {
+        let at = |seconds| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
+        for (now, believed) in [
+            (0, EARLIEST),
+            (EARLIEST - 1, EARLIEST),
+            (EARLIEST + 1, EARLIEST + 1),
+            (LATEST, LATEST),
+            (LATEST + 1, EARLIEST),
+        ] {
+            assert_eq!(plausible(at(now)), at(believed));
+        }
     }
 
     #[test]

@@ -11,17 +11,13 @@ use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 
-use crate::side::{BUFFER, Plain, Side, with_buffer};
+use crate::side::{Plain, Side, with_buffer};
 
-/// Plain bytes of one record (RFC 8446, 5.1). Encrypted, they fit into a [`BUFFER`].
+/// Plain bytes of one record (RFC 8446, 5.1). Encrypted, they fit into a [`crate::side::BUFFER`].
 const RECORD: usize = 16_384;
 
 /// The most that encryption adds to a record: header, nonce, tag and content type (RFC 8446, 5.2).
 const OVERHEAD: usize = 5 + 256;
-
-/// Bytes that the peer may leave untaken before we stop reading what it says: it could make us
-/// answer without end, with key updates for example.
-const MAX_BACKLOG: usize = BUFFER;
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +25,8 @@ pub enum Error {
     /// The client closed or reset the connection.
     #[error("the client left: {0}")]
     Left(#[source] io::Error),
-    /// The client does not speak TLS, or none that we accept. It has been sent an alert.
+    /// The client does not speak TLS, or none that we accept. It has been told by an alert, where
+    /// TLS has one for that.
     #[error("TLS: {0}")]
     Protocol(#[from] rustls::Error),
 }
@@ -38,14 +35,14 @@ pub enum Error {
 pub struct Tls {
     socket: Plain,
     session: UnbufferedServerConnection,
-    /// The beginning of a record whose end has not come: empty, or [`BUFFER`] bytes of which the
-    /// first `filled` count.
+    /// The beginning of a record whose end has not come.
     partial: Vec<u8>,
-    filled: usize,
     /// Plain bytes that came with the last flight of the handshake.
     early: Vec<u8>,
     /// The peer will send no more.
     ended: bool,
+    /// The peer has broken the protocol, after what has been read.
+    failed: Option<rustls::Error>,
     /// We have said that we will send no more.
     finished: bool,
 }
@@ -56,9 +53,9 @@ pub async fn accept(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Tls>
         socket,
         session: UnbufferedServerConnection::new(config)?,
         partial: Vec::new(),
-        filled: 0,
         early: Vec::new(),
         ended: false,
+        failed: None,
         finished: false,
     });
     poll_fn(|cx| tls.poll_handshake(cx)).await?;
@@ -72,6 +69,8 @@ struct Received {
     plain: usize,
     /// Whether they are the last.
     end: bool,
+    /// What was wrong with what came after them.
+    error: Option<rustls::Error>,
 }
 
 // === impl Tls ===
@@ -79,12 +78,20 @@ struct Received {
 impl Tls {
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.session.is_handshaking() {
-            let ended = with_buffer(|plain| {
+            // What we have said must get out; we listen meanwhile.
+            if let Poll::Ready(drained) = self.socket.poll_drained(cx) {
+                drained.map_err(Error::Left)?;
+            }
+            let received = with_buffer(|plain| {
                 let received = ready!(self.poll_receive(cx, plain))?;
                 self.early.extend_from_slice(&plain[..received.plain]);
-                Poll::Ready(Ok::<_, Error>(received.end))
+                Poll::Ready(Ok::<_, Error>(received))
             });
-            self.ended = ready!(ended)?;
+            let received = ready!(received)?;
+            if let Some(error) = received.error {
+                return Poll::Ready(Err(Error::Protocol(error)));
+            }
+            self.ended = received.end;
             if self.ended && self.session.is_handshaking() {
                 let left = io::Error::from(ErrorKind::UnexpectedEof);
                 return Poll::Ready(Err(Error::Left(left)));
@@ -99,50 +106,24 @@ impl Tls {
         cx: &mut Context<'_>,
         plain: &mut [u8],
     ) -> Poll<Result<Received, Error>> {
-        if self.socket.backlog() > MAX_BACKLOG {
-            ready!(self.socket.poll_drained(cx)).map_err(Error::Left)?;
-        }
-        ready!(self.socket.poll_readable(cx)).map_err(Error::Left)?;
-        let mut partial = std::mem::take(&mut self.partial);
-        let received = if partial.is_empty() {
-            with_buffer(|cipher| {
-                let received = self.poll_receive_into(cx, cipher, plain);
-                if self.filled > 0 {
-                    partial = cipher.to_vec();
-                }
-                received
-            })
-        } else {
-            self.poll_receive_into(cx, &mut partial, plain)
-        };
-        if self.filled > 0 {
-            self.partial = partial;
-        }
-        received
-    }
-
-    /// As `poll_receive`, by way of `cipher`, of which the first `filled` bytes are old ones.
-    fn poll_receive_into(
-        &mut self,
-        cx: &mut Context<'_>,
-        cipher: &mut [u8],
-        plain: &mut [u8],
-    ) -> Poll<Result<Received, Error>> {
-        if self.filled == cipher.len() {
-            let error = rustls::Error::General("a message is too long".into());
-            return Poll::Ready(Err(Error::Protocol(error)));
-        }
-        let read = ready!(self.socket.poll_read(cx, &mut cipher[self.filled..]));
-        let read = read.map_err(Error::Left)?;
-        let filled = self.filled + read;
-        let mut received = Received {
-            plain: 0,
-            end: read == 0,
-        };
-        let used = self.process(&mut cipher[..filled], plain, &mut received)?;
-        cipher.copy_within(used..filled, 0);
-        self.filled = filled - used;
-        Poll::Ready(Ok(received))
+        with_buffer(|cipher| {
+            let kept = self.partial.len();
+            if kept == cipher.len() {
+                let error = rustls::Error::General("a message is too long".into());
+                return Poll::Ready(Err(Error::Protocol(error)));
+            }
+            let read = ready!(self.socket.poll_read(cx, &mut cipher[kept..]));
+            let read = read.map_err(Error::Left)?;
+            cipher[..kept].copy_from_slice(&self.partial);
+            let cipher = &mut cipher[..kept + read];
+            let mut received = Received {
+                end: read == 0,
+                ..Received::default()
+            };
+            let used = self.process(cipher, plain, &mut received)?;
+            self.partial = cipher[used..].to_vec();
+            Poll::Ready(Ok(received))
+        })
     }
 
     /// Lets rustls have `cipher`, sends what it answers, and returns how many bytes are used up.
@@ -152,15 +133,13 @@ impl Tls {
         plain: &mut [u8],
         received: &mut Received,
     ) -> Result<usize, Error> {
-        let mut used = 0;
-        let mut failed = None;
         with_buffer(|buffer| {
             let mut out = Outbox::new(&mut self.socket, buffer);
+            let mut used = 0;
             loop {
-                // After an error, once more for the alert, but not over the same bytes.
-                let unread = if failed.is_some() { cipher.len() } else { used };
+                // Always all that is left: rustls remembers where in it a message begins.
                 let UnbufferedStatus { mut discard, state } =
-                    self.session.process_tls_records(&mut cipher[unread..]);
+                    self.session.process_tls_records(&mut cipher[used..]);
                 let mut idle = false;
                 match state {
                     Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -181,17 +160,18 @@ impl Tls {
                         data.done();
                     }
                     Ok(ConnectionState::PeerClosed) => received.end = true,
-                    Err(error) if failed.is_none() => failed = Some(error),
-                    Ok(_) | Err(_) => idle = true,
+                    Ok(_) => idle = true,
+                    Err(error) => received.error = Some(error),
                 }
                 used += discard;
-                if idle {
-                    break;
+                // After an error only the alert is left to be sent.
+                let failed = received.error.is_some() && !self.session.wants_write();
+                if idle || failed {
+                    out.send().map_err(Error::Left)?;
+                    return Ok(used);
                 }
             }
-            out.send().map_err(Error::Left)
-        })?;
-        failed.map_or(Ok(used), |error| Err(Error::Protocol(error)))
+        })
     }
 
     /// Encrypts and sends what `write` makes of the session.
@@ -205,7 +185,12 @@ impl Tls {
         with_buffer(|buffer| {
             let mut out = Outbox::new(&mut self.socket, buffer);
             loop {
-                match self.session.process_tls_records(&mut []).state {
+                // What has not been used up, although nothing in it is whole: rustls remembers
+                // where in it a message begins.
+                let UnbufferedStatus { discard, state } =
+                    self.session.process_tls_records(&mut self.partial);
+                debug_assert_eq!(discard, 0, "all that is whole was used up when it came");
+                match state {
                     Ok(ConnectionState::WriteTraffic(traffic)) => {
                         out.fill(|room| write(traffic, room))?;
                         return out.send();
@@ -230,14 +215,20 @@ impl Side for Box<Tls> {
             buffer[..early.len()].copy_from_slice(&early);
             return Poll::Ready(Ok(early.len()));
         }
-        while !self.ended {
+        loop {
+            if let Some(error) = self.failed.take() {
+                return Poll::Ready(Err(io::Error::other(error)));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(0));
+            }
             let received = ready!(self.poll_receive(cx, buffer)).map_err(io::Error::other)?;
             self.ended = received.end;
+            self.failed = received.error;
             if received.plain > 0 {
                 return Poll::Ready(Ok(received.plain));
             }
         }
-        Poll::Ready(Ok(0))
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -24,6 +24,9 @@ use crate::socket;
 /// help.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
+/// As many connections as can wait in a socket that is about to be closed; more are new ones.
+const MOST_WAITING: usize = 4_096;
+
 /// How often a shortage is logged.
 const SHORTAGE_LOG: Duration = Duration::from_mins(1);
 
@@ -76,9 +79,7 @@ impl Acceptor {
                 Err(error) => self.pause_after(&error).await,
             }
         }
-        if let Err(error) = self.drain(listener) {
-            log::debug!("closing a listener: {error}");
-        }
+        self.drain(listener).await;
     }
 
     /// The next connection, or `None` after `stop`.
@@ -94,17 +95,19 @@ impl Acceptor {
     }
 
     /// Accepts all that waits in a socket before it is closed: the kernel resets the rest.
-    fn drain(&self, listener: TcpListener) -> io::Result<()> {
-        let listener = listener.into_std()?;
-        loop {
-            match listener.accept() {
-                Ok((client, peer)) => {
-                    client.set_nonblocking(true)?;
-                    self.admit(TcpStream::from_std(client)?, peer);
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if is_of_one_connection(&e) => {}
-                Err(e) => return Err(e),
+    async fn drain(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        for _ in 0..MOST_WAITING {
+            let accepted = listener.accept().and_then(|(client, peer)| {
+                client.set_nonblocking(true)?;
+                Ok((TcpStream::from_std(client)?, peer))
+            });
+            match accepted {
+                Ok((client, peer)) => self.admit(client, peer),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) => self.pause_after(&e).await,
             }
         }
     }
@@ -174,5 +177,25 @@ fn name(error: &io::Error) -> &'static str {
         Some(Errno::NOBUFS) => "ENOBUFS",
         Some(Errno::NOMEM) => "ENOMEM",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortage_is_told_from_the_loss_of_one_connection() {
+        for (errno, reason, lost) in [
+            (Errno::CONNABORTED, "ECONNABORTED", true),
+            (Errno::MFILE, "EMFILE", false),
+            (Errno::NFILE, "ENFILE", false),
+            (Errno::NOBUFS, "ENOBUFS", false),
+            (Errno::NOMEM, "ENOMEM", false),
+            (Errno::NETUNREACH, "other", true),
+        ] {
+            let error = io::Error::from(errno);
+            assert_eq!((name(&error), is_of_one_connection(&error)), (reason, lost));
+        }
     }
 }

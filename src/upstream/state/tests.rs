@@ -136,7 +136,7 @@ fn the_log_gets_a_line_a_change_and_none_a_failure() {
     state.tell(only, |record| record.connected(TOOK));
     assert_eq!(
         news(&mut state),
-        ["INFO 1.1.1.1:1: answers again", "INFO up"]
+        ["INFO 1.1.1.1:1: answers again", "WARN up again"]
     );
 }
 

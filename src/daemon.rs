@@ -127,7 +127,7 @@ impl Daemon {
     }
 
     /// Reads the configuration again and follows it; if it cannot be followed, goes on as before
-    /// and says so in the log and in [`Status::configuration_errors`].
+    /// and says so in the log and in its status.
     pub fn reload(&mut self) {
         let Some(file) = self.file.clone() else {
             log::warn!("there is no configuration file to read again");

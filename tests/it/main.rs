@@ -18,6 +18,7 @@ mod haproxy;
 mod instance;
 mod media;
 mod metrics_format;
+mod pressure;
 mod proxy_header;
 mod redirect;
 mod relay;

@@ -169,7 +169,9 @@ fn run_warns_of_an_unknown_option_and_listens() {
     let setup = two_listeners(&echo.address().to_string()).main("idle_timout", 5);
     let daemon = Daemon::start(&setup);
     let log = daemon.log();
-    let warning = log.lines().find(|line| line.contains("'idle_timout'"));
+    let warning = log
+        .lines()
+        .find(|line| line.contains("option idle_timout '5'"));
     assert!(
         warning.is_some_and(|line| line.contains("did you mean 'idle_timeout'?")),
         "{log}"

@@ -51,10 +51,12 @@ fn open_connections_get_drain_timeout() {
 #[test]
 fn it_stops_when_the_last_connection_has_ended() {
     let mut stage = Stage::new(Setup::new().main("drain_timeout", 60));
-    let (mut client, upstream) = stage.connect(Kind::Plain);
+    let (mut client, mut upstream) = stage.connect(Kind::Plain);
     stage.daemon.terminate();
     // Longer than the default of drain_timeout.
     thread::sleep(Duration::from_secs(4));
+    upstream.write_all(b"still here").unwrap();
+    assert_eq!(read_exactly(&mut *client, 10), b"still here");
     client.finish().unwrap();
     upstream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_to_end(&mut *client), (Vec::new(), Ending::Closed));

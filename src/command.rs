@@ -29,7 +29,7 @@ const BUILT_IN: &str = "the built-in configuration";
 /// The options of every command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
-    /// The configuration [default: /etc/config/waproxy]
+    /// The configuration of `run` and `check` [default: /etc/config/waproxy]
     #[arg(short, value_name = "FILE", global = true)]
     pub configuration: Option<PathBuf>,
     #[arg(long, value_name = "FOLDER", global = true)]
@@ -85,7 +85,9 @@ pub enum Error {
     #[error("this machine has no IPv4 address toward the Internet: set option host")]
     NoHost,
     /// Nothing to share.
-    #[error("nothing to share: no enabled listener without accept_proxy has option service '{0}'")]
+    #[error(
+        "nothing to share: no listener of service '{0}' runs that phones can use (chat without accept_proxy; media without accept_proxy and tls)"
+    )]
     NoListener(&'static str),
     /// Standard output takes nothing.
     #[error("cannot write: {0}")]

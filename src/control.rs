@@ -136,9 +136,9 @@ pub struct ListenerStatus {
     pub active: u64,
     /// Connections accepted.
     pub accepted: u64,
-    /// Connections closed before they were carried anywhere, by reason.
+    /// Connections turned away by a rule, by reason.
     pub refused: BTreeMap<String, u64>,
-    /// Connections that were carried and have ended, by reason.
+    /// All others that are over, carried or failed before, by reason.
     pub ended: BTreeMap<String, u64>,
     /// Failures to accept, by error.
     pub accept_errors: BTreeMap<String, u64>,
@@ -206,13 +206,15 @@ pub enum Error {
         source: io::Error,
     },
     /// Nothing listens.
-    #[error("waproxy is not running (no answer at {0})")]
+    #[error(
+        "waproxy is not running (no answer at {0}): start it with `waproxy run`, or name its socket with --control"
+    )]
     NotRunning(PathBuf),
     /// The daemon answered that it cannot do this.
     #[error("{0}")]
     Refused(String),
     /// Another instance holds the lock.
-    #[error("waproxy is already running (it holds {0})")]
+    #[error("waproxy is already running (it holds the lock {0})")]
     Running(PathBuf),
 }
 

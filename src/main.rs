@@ -6,6 +6,10 @@ use clap::{Parser, Subcommand};
 use waproxy::command::{self, Options, certificate, check, metrics, run, share, status};
 
 /// A WhatsApp proxy for home routers
+///
+/// `waproxy run` starts it. On a machine that is no router, and without a configuration file, it
+/// runs with its built-in configuration. SIGHUP reads the file again, SIGTERM ends it. The other
+/// commands, but for check, ask the running proxy.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {

@@ -24,7 +24,9 @@ pub fn control(option: Option<PathBuf>, state_dir: Option<PathBuf>) -> Result<Pa
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An ordinary user without a home.
-    #[error("no folder for the state: set --state-dir, WAPROXY_STATE_DIR or HOME")]
+    #[error(
+        "no folder for state and control socket: set HOME, or --state-dir (WAPROXY_STATE_DIR) and --control (WAPROXY_CONTROL)"
+    )]
     Homeless,
 }
 

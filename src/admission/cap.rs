@@ -186,7 +186,7 @@ mod tests {
                 Some(64 * MIB),
                 Some(1_024),
                 None,
-                480,
+                448,
                 Bound::Files,
             ),
             (

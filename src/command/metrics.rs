@@ -102,11 +102,11 @@ fn listeners(text: &mut OpenMetrics, listeners: &[ListenerStatus]) {
             }
         }
     };
-    let help = "Connections closed before they were carried anywhere.";
+    let help = "Connections turned away by a rule.";
     reasons("waproxy_listener_refused", help, |listener| {
         &listener.refused
     });
-    let help = "Connections that were carried and have ended.";
+    let help = "All other connections that are over.";
     reasons("waproxy_listener_ended", help, |listener| &listener.ended);
     let help = "Failures to accept a connection.";
     reasons("waproxy_listener_accept_errors", help, |listener| {

@@ -141,7 +141,10 @@ fn the_asker_learns_why_there_is_no_answer() {
     let path_shown = path.display();
     assert_eq!(
         not_running,
-        format!("waproxy is not running (no answer at {path_shown})")
+        format!(
+            "waproxy is not running (no answer at {path_shown}): start it with `waproxy run`, or name \
+             its socket with --control"
+        )
     );
     let listener = UnixListener::bind(&path).unwrap();
     let answers: [&[u8]; 4] = [

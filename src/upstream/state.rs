@@ -98,7 +98,7 @@ impl State {
             }
             None if was_bad => {
                 let line = format!("{}: found again", entry.name);
-                self.news.push((Level::Info, line));
+                self.news.push((Level::Warn, line));
             }
             _ => {}
         }
@@ -204,6 +204,10 @@ impl State {
             return;
         }
         match health {
+            // As loud as the bad news that it ends.
+            Health::Up if self.logged == Health::Down => {
+                self.news.push((Level::Warn, "up again".to_owned()));
+            }
             Health::Up => self.news.push((Level::Info, "up".to_owned())),
             Health::Down => self
                 .news

@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::authority::{ECDSA, Pair, RSA, self_signed};
+use crate::support::authority::{ECDSA, Pair, RSA, self_signed, signed_by};
 use crate::support::daemon::Daemon;
 use crate::support::folder::Folder;
+use crate::support::openssl::greet;
 use crate::support::process::run;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::StandIn;
@@ -92,6 +93,29 @@ fn the_pair_of_the_operator_is_shown_and_read_again() {
     assert!(shown(&daemon, &folder).contains("CN = rsa.example"));
     old.write_all(b"ping").unwrap();
     old.read_exact(&mut [0; 4]).unwrap();
+}
+
+#[test]
+fn the_chain_of_the_operator_is_shown_whole() {
+    let echo = StandIn::echo();
+    let folder = Folder::new();
+    let root = self_signed(&folder, "root.example", ECDSA);
+    let between = signed_by(&root, &folder, "between.example");
+    let leaf = signed_by(&between, &folder, "leaf.example");
+    let [leaf_text, between_text] =
+        [&leaf, &between].map(|pair| fs::read_to_string(&pair.cert).unwrap());
+    let chain = folder.write("chain.pem", leaf_text.clone() + &between_text);
+    let with_chain = setup(&echo)
+        .main("cert", chain.display())
+        .main("key", leaf.key.display());
+    let daemon = Daemon::start(&with_chain);
+
+    for version in ["-tls1_2", "-tls1_3"] {
+        let said = greet(daemon.port("chat_in"), &[version, "-showcerts"]);
+        assert_eq!(said.matches("BEGIN CERTIFICATE").count(), 2, "{said}");
+        let place = |text: &str| said.find(text.trim()).expect("the certificate is shown");
+        assert!(place(&leaf_text) < place(&between_text), "{said}");
+    }
 }
 
 #[test]

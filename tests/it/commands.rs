@@ -140,7 +140,7 @@ for family in text_string_to_metric_families(open(sys.argv[1]).read()):
 fn commands_say_so_when_the_daemon_does_not_run() {
     let folder = Folder::new();
     folder.write("waproxy.config", two_listeners("127.0.0.1:1").text());
-    for command in ["status", "share", "metrics"] {
+    for command in ["status", "share", "metrics", "certificate"] {
         let ended = run(&mut command_at(folder.path(), command, &[]));
         assert_eq!(ended.status.code(), Some(1), "{command}: {ended:?}");
         assert!(ended.stdout.is_empty(), "{command}: {ended:?}");
@@ -161,6 +161,25 @@ fn status_works_while_the_file_is_broken() {
         "{table}"
     );
     assert!(daemon.ask("share", &[]).status.success());
+}
+
+#[test]
+fn run_warns_of_an_unknown_option_and_listens() {
+    let echo = StandIn::echo();
+    let setup = two_listeners(&echo.address().to_string()).main("idle_timout", 5);
+    let daemon = Daemon::start(&setup);
+    let log = daemon.log();
+    let warning = log
+        .lines()
+        .find(|line| line.contains("option idle_timout '5'"));
+    assert!(
+        warning.is_some_and(|line| line.contains("did you mean 'idle_timeout'?")),
+        "{log}"
+    );
+    let mut client = daemon.connect("media_main");
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&mut client).0, b"hello");
 }
 
 #[test]
@@ -217,6 +236,11 @@ fn an_ordinary_user_without_a_file_has_a_running_proxy() {
         thread::sleep(Duration::from_millis(50));
     };
     println!("{}\n{status}", daemon.said());
+    assert!(
+        daemon.said().contains("the built-in configuration"),
+        "{}",
+        daemon.said()
+    );
     for port in ["10443", "10587"] {
         let lines = daemon
             .said()

@@ -167,11 +167,38 @@ fn a_new_listener_whose_port_is_taken_leaves_the_others_alone() {
     echo_through(&daemon, "chat_in");
 
     drop(taken);
-    daemon.hang_up();
     daemon.until("it listens", |status| {
+        // Again and again: a program that another test is about to start has our socket for a
+        // moment longer.
+        daemon.hang_up();
         status.find("late").is_some() && connects(port)
     });
     echo_through(&daemon, "late");
+}
+
+#[test]
+fn a_file_that_switches_the_proxy_off_is_an_error_and_it_runs_on() {
+    let echo = StandIn::echo();
+    let setup = Setup::new()
+        .with(listener("chat_in", "chat"))
+        .with(upstream("chat", echo.address(), "none"));
+    let mut daemon = Daemon::start(&setup);
+    let mut old = daemon.connect("chat_in");
+    ping(&mut old).unwrap();
+
+    daemon.reload(&setup.clone().main("enabled", 0));
+    let status = daemon.until("the error shows", |status| {
+        !status.configuration_errors().is_empty()
+    });
+    let error = status.configuration_errors()[0].to_string();
+    assert!(error.contains("option enabled '0'"), "{error}");
+    ping(&mut old).unwrap();
+    echo_through(&daemon, "chat_in");
+
+    daemon.reload(&setup);
+    daemon.until("the error is gone", |status| {
+        status.configuration_errors().is_empty()
+    });
 }
 
 /// Connections that come and go as fast as they can.

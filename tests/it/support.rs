@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod folder;
 pub mod haproxy;
 pub mod namespace;
+pub mod openssl;
 pub mod port;
 pub mod process;
 pub mod random;

@@ -1,16 +1,13 @@
 //! TLS as openssl speaks it.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::sync::mpsc::Receiver;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::support::client::{PATIENCE, SOURCE};
 use crate::support::daemon::Daemon;
 use crate::support::folder::Folder;
+use crate::support::openssl::{greet, s_client};
 use crate::support::port;
-use crate::support::process::Process;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{Recording, StandIn};
 
@@ -19,11 +16,15 @@ const CHAT: &[u8] = b"\xed\x00\x01\x00\x00\x04abcdWA\x06\x03\x00\x00\x2b and wha
 #[test]
 fn openssl_reaches_the_upstream_with_every_version_name_and_protocol() {
     let (daemon, _stand_in, recordings) = chat();
-    let names: [&[&str]; 4] = [
+    let names: [&[&str]; 7] = [
         &["-noservername"],
         &["-servername", "g.whatsapp.net"],
         &["-servername", "x"],
         &["-servername", "mmg.whatsapp.net"],
+        // What no server name may be, and what a user may yet have typed.
+        &["-servername", "foo_bar.example"],
+        &["-servername", "192.0.2.7"],
+        &["-servername", "g.whatsapp.net."],
     ];
     let protocols: [&[&str]; 3] = [&[], &["-alpn", "h2,http/1.1"], &["-alpn", "anything"]];
     for version in ["-tls1_2", "-tls1_3"] {
@@ -40,8 +41,8 @@ fn openssl_reaches_the_upstream_with_every_version_name_and_protocol() {
             }
         }
     }
-    let counted = daemon.until("24 were closed", |status| {
-        status.ended("v1", "closed") == 24
+    let counted = daemon.until("42 were closed", |status| {
+        status.ended("v1", "closed") == 42
     });
     assert_eq!(counted.ended("v1", "tls"), 0);
 }
@@ -75,11 +76,11 @@ fn sessions_are_resumed() {
     for version in ["-tls1_2", "-tls1_3"] {
         let session = folder.join(version);
         let session = session.to_str().unwrap();
-        let first = greet(&daemon, &[version, "-sess_out", session]);
+        let first = greet(daemon.port("chat_in"), &[version, "-sess_out", session]);
         assert!(first.contains("New, TLSv1"), "{version}:\n{first}");
         // Any worker may get the next connections.
         for _ in 0..4 {
-            let again = greet(&daemon, &[version, "-sess_in", session]);
+            let again = greet(daemon.port("chat_in"), &[version, "-sess_in", session]);
             assert!(again.contains("Reused, TLSv1"), "{version}:\n{again}");
         }
     }
@@ -140,30 +141,4 @@ fn say_by_openssl(daemon: &Daemon, listener: &str, options: &[&str]) -> String {
         "PROXY TCP4 {SOURCE} {} {source} {port}\r\n",
         Ipv4Addr::LOCALHOST
     )
-}
-
-/// Says something, waits for the echo and closes; what openssl printed.
-fn greet(daemon: &Daemon, options: &[&str]) -> String {
-    let mut openssl = s_client(daemon.port("chat_in"), port::fresh(), options);
-    openssl.tell(b"greetings\n");
-    let deadline = Instant::now() + PATIENCE;
-    while !openssl.said().contains("greetings") {
-        assert!(Instant::now() < deadline, "no echo:\n{}", openssl.said());
-        thread::sleep(Duration::from_millis(10));
-    }
-    openssl.close_stdin();
-    openssl.wait(PATIENCE);
-    openssl.said()
-}
-
-fn s_client(port: u16, source: u16, options: &[&str]) -> Process {
-    let mut openssl = Command::new("openssl");
-    openssl.args([
-        "s_client",
-        "-connect",
-        &format!("127.0.0.1:{port}"),
-        "-bind",
-        &format!("{SOURCE}:{source}"),
-    ]);
-    Process::start(openssl.args(options))
 }

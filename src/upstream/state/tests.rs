@@ -119,7 +119,7 @@ fn the_log_gets_a_line_a_change_and_none_a_failure() {
     state.answered(0, Ok(answer(&["1.1.1.1:1"])));
     state.tell(only, |record| record.connected(TOOK));
     state.tell(only, |record| record.connected(TOOK));
-    assert_eq!(news(&mut state), ["INFO a:1: found again", "INFO up"]);
+    assert_eq!(news(&mut state), ["WARN a:1: found again", "WARN up again"]);
 
     for _ in 0..10 {
         state.tell(only, |record| record.dial_failed(&refused()));
@@ -136,7 +136,7 @@ fn the_log_gets_a_line_a_change_and_none_a_failure() {
     state.tell(only, |record| record.connected(TOOK));
     assert_eq!(
         news(&mut state),
-        ["INFO 1.1.1.1:1: answers again", "INFO up"]
+        ["INFO 1.1.1.1:1: answers again", "WARN up again"]
     );
 }
 

@@ -8,6 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConnection, ContentType};
 
 use self::forger::Forger;
@@ -149,6 +150,25 @@ fn bytes_before_a_broken_record_arrive_and_then_a_reset() {
     );
     assert_eq!(client.receive().0, ContentType::Alert);
     assert_serves(&stage);
+}
+
+#[test]
+fn a_client_may_break_the_protocol_while_the_upstream_speaks() {
+    let stage = Stage::new(Setup::new());
+    for more in [&b""[..], b"as if nothing had been"] {
+        let (mut client, mut upstream) = Forger::connect(&stage);
+        let mut broken = client.seal(ContentType::ApplicationData, b"no more");
+        *broken.last_mut().unwrap() ^= 1;
+        let after = client.seal(ContentType::ApplicationData, more);
+        // Asleep, so that it finds all of it at once.
+        let daemon = Pid::from_raw(stage.daemon.id().cast_signed()).unwrap();
+        kill_process(daemon, Signal::STOP).unwrap();
+        client.socket.write_all(&[broken, after].concat()).unwrap();
+        upstream.write_all(b"hello").unwrap();
+        kill_process(daemon, Signal::CONT).unwrap();
+        assert_eq!(read_to_end(&mut upstream), (Vec::new(), Ending::Reset));
+        assert_serves(&stage);
+    }
 }
 
 /// Long enough for the daemon to have read what was sent.

@@ -1,0 +1,87 @@
+//! Clients that take slowly, or no longer at all, what the upstream has for them.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Ending, read_to_end};
+use crate::support::random::Pattern;
+use crate::support::relayed::{Kind, Stage};
+use crate::support::setup::Setup;
+
+#[test]
+fn a_client_that_pauses_after_its_half_close_gets_every_byte_and_the_end() {
+    let stage = stage();
+    for kind in Kind::BOTH {
+        let (mut client, upstream) = stage.connect(kind);
+        client.finish().unwrap();
+        let sending = send(upstream);
+        thread::sleep(2 * HALF_CLOSE);
+        let (bytes, ending) = read_to_end(&mut *client);
+        assert_eq!((bytes.len(), ending), (SIZE, Ending::Closed), "{kind:?}");
+        Pattern::new(SEED).check(&bytes).unwrap();
+        assert!(sending.join().unwrap(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_again_is_cut_after_idle_timeout_with_a_reset() {
+    let stage = stage();
+    thread::scope(|scope| {
+        for kind in Kind::BOTH {
+            for half_closed in [false, true] {
+                let (mut client, upstream) = stage.connect(kind);
+                scope.spawn(move || {
+                    let start = Instant::now();
+                    if half_closed {
+                        client.finish().unwrap();
+                    }
+                    let all_sent = send(upstream).join().unwrap();
+                    let elapsed = start.elapsed();
+                    assert!(!all_sent, "{kind:?}: 20 MB went to one who does not read");
+                    // The kernel lets a few more bytes through at first.
+                    assert!(
+                        elapsed > IDLE - Duration::from_secs(1) && elapsed < 2 * IDLE,
+                        "{kind:?}, half-closed {half_closed}: {elapsed:?}"
+                    );
+                    let (bytes, ending) = read_to_end(&mut *client);
+                    Pattern::new(SEED).check(&bytes).unwrap();
+                    assert_eq!(ending, Ending::Reset, "{kind:?}, {half_closed}");
+                });
+            }
+        }
+    });
+    let status = stage.daemon.until("all ended", |status| status.open() == 0);
+    for kind in Kind::BOTH {
+        for reason in ["idle_timeout", "half_close_timeout"] {
+            assert_eq!(status.ended(kind.listener(), reason), 1, "{kind:?}");
+        }
+    }
+}
+
+const HALF_CLOSE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(10);
+const SEED: u64 = 7;
+/// More than all kernel buffers on the way can hold.
+const SIZE: usize = 20_000_000;
+
+fn stage() -> Stage {
+    Stage::new(
+        Setup::new()
+            .main("half_close_timeout", HALF_CLOSE.as_secs())
+            .main("idle_timeout", IDLE.as_secs()),
+    )
+}
+
+/// Sends it all and closes; whether the daemon took it.
+fn send(mut upstream: TcpStream) -> thread::JoinHandle<bool> {
+    thread::spawn(move || {
+        let mut bytes = vec![0; SIZE];
+        Pattern::new(SEED).fill(&mut bytes);
+        upstream
+            .write_all(&bytes)
+            .and_then(|()| upstream.shutdown(Shutdown::Write))
+            .is_ok()
+    })
+}

@@ -41,8 +41,9 @@ pub struct Tls {
     early: Vec<u8>,
     /// The peer will send no more.
     ended: bool,
-    /// The peer has broken the protocol, after what has been read.
-    failed: Option<rustls::Error>,
+    /// The peer has broken the protocol. rustls must not be asked anything any more: it would
+    /// find the same fault again and again.
+    broken: bool,
     /// We have said that we will send no more.
     finished: bool,
 }
@@ -55,7 +56,7 @@ pub async fn accept(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Tls>
         partial: Vec::new(),
         early: Vec::new(),
         ended: false,
-        failed: None,
+        broken: false,
         finished: false,
     });
     poll_fn(|cx| tls.poll_handshake(cx)).await?;
@@ -121,6 +122,7 @@ impl Tls {
                 ..Received::default()
             };
             let used = self.process(cipher, plain, &mut received)?;
+            self.broken = received.error.is_some();
             self.partial = cipher[used..].to_vec();
             Poll::Ready(Ok(received))
         })
@@ -182,6 +184,9 @@ impl Tls {
             &mut [u8],
         ) -> Result<usize, EncryptError>,
     ) -> io::Result<()> {
+        if self.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         with_buffer(|buffer| {
             let mut out = Outbox::new(&mut self.socket, buffer);
             loop {
@@ -216,15 +221,14 @@ impl Side for Box<Tls> {
             return Poll::Ready(Ok(early.len()));
         }
         loop {
-            if let Some(error) = self.failed.take() {
-                return Poll::Ready(Err(io::Error::other(error)));
+            if self.broken {
+                return Poll::Ready(Err(ErrorKind::InvalidData.into()));
             }
             if self.ended {
                 return Poll::Ready(Ok(0));
             }
             let received = ready!(self.poll_receive(cx, buffer)).map_err(io::Error::other)?;
             self.ended = received.end;
-            self.failed = received.error;
             if received.plain > 0 {
                 return Poll::Ready(Ok(received.plain));
             }

@@ -197,7 +197,7 @@ fn fill(upstream: &mut TcpStream) {
     upstream
         .set_write_timeout(Some(Duration::from_secs(1)))
         .unwrap();
-    let chunk = [0; 64 * 1024];
+    let chunk = vec![0; 64 * 1024];
     let taken = (0..1000).any(|_| upstream.write_all(&chunk).is_err());
     assert!(taken, "64 MB went to a reader that does not read");
 }

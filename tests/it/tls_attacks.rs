@@ -197,12 +197,12 @@ fn fill(upstream: &mut TcpStream) {
     upstream
         .set_write_timeout(Some(Duration::from_secs(1)))
         .unwrap();
-    let chunk = [0; 64 * 1024];
+    let chunk = vec![0; 64 * 1024];
     let taken = (0..1000).any(|_| upstream.write_all(&chunk).is_err());
     assert!(taken, "64 MB went to a reader that does not read");
 }
 
-/// A ClientHello with some wrong bytes, of which a part comes, cut into records that are
+/// A `ClientHello` with some wrong bytes, of which a part comes, cut into records that are
 /// proper ones, some of them with another record behind.
 fn broken_hello(random: &mut Random) -> Vec<Vec<u8>> {
     let mut hello = Vec::new();

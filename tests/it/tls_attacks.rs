@@ -202,7 +202,7 @@ fn fill(upstream: &mut TcpStream) {
     assert!(taken, "64 MB went to a reader that does not read");
 }
 
-/// A ClientHello with some wrong bytes, of which a part comes, cut into records that are
+/// A `ClientHello` with some wrong bytes, of which a part comes, cut into records that are
 /// proper ones, some of them with another record behind.
 fn broken_hello(random: &mut Random) -> Vec<Vec<u8>> {
     let mut hello = Vec::new();

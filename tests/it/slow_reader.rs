@@ -42,11 +42,7 @@ fn a_client_that_never_reads_again_is_cut_after_idle_timeout_with_a_reset() {
                     assert!(!all_sent, "{kind:?}: 20 MB went to one who does not read");
                     // The kernel lets a few more bytes through at first.
                     assert!(
-<<<<<<< HEAD
-                        elapsed + Duration::from_secs(1) > IDLE && elapsed < 2 * IDLE,
-=======
                         elapsed > IDLE.mul_f32(0.9) && elapsed < 2 * IDLE,
->>>>>>> tests3
                         "{kind:?}, half-closed {half_closed}: {elapsed:?}"
                     );
                     let (bytes, ending) = read_to_end(&mut *client);

@@ -165,7 +165,9 @@ impl Daemon {
         };
         terminator.renew(&self.state_dir)?;
         let status = terminator.status();
-        self.order(Vec::new());
+        if !self.draining {
+            self.order(Vec::new());
+        }
         Ok(status)
     }
 

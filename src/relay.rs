@@ -3,6 +3,7 @@
 
 mod deadline;
 
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -61,6 +62,9 @@ enum Flow {
     Open,
     /// The sink does not take what was sent; nothing is read meanwhile.
     Held,
+    /// The sink is gone, and has said all it had to say. What the source still sends is thrown
+    /// away: left unread, it would make our close a reset, and cut what the source has to read.
+    Spilling,
     /// The source has ended; what it sent is still being written, then the end.
     Ending,
     Done,
@@ -75,12 +79,28 @@ enum Party {
 /// Why a direction cannot go on.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// The sink is gone.
+    /// The sink has reset the connection.
     Sink,
-    /// The source is gone, and all it sent has been written.
+    /// The sink has reset the connection after its own end, which came in order: it has closed,
+    /// and then got more.
+    SinkEnded,
+    /// The source is gone, and all it sent has been handed to the kernel.
     Source,
     /// The source is gone, and some of what it sent still waits.
     SourceBlocked,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn sink(error: &io::Error) -> Self {
+        // Linux tells so, with EPIPE, of a reset that comes after the peer's end.
+        if error.kind() == ErrorKind::BrokenPipe {
+            Self::SinkEnded
+        } else {
+            Self::Sink
+        }
+    }
 }
 
 // === impl Relay ===
@@ -113,6 +133,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             &mut relay.client,
             &mut relay.upstream,
             &mut relay.up,
+            relay.gone == Some(Party::Client),
             &mut up,
             cx,
         );
@@ -126,6 +147,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             &mut relay.upstream,
             &mut relay.client,
             &mut relay.down,
+            relay.gone == Some(Party::Upstream),
             &mut down,
             cx,
         );
@@ -153,7 +175,9 @@ impl<C: Side, U: Side> Relay<C, U> {
             Party::Upstream => (&mut self.down, &mut self.up, Party::Client),
         };
         match fault {
-            Fault::Sink => {
+            // A client that goes away in the middle of a download is not worth the rest of it.
+            Fault::SinkEnded if source == Party::Client => *flow = Flow::Spilling,
+            Fault::Sink | Fault::SinkEnded => {
                 *flow = Flow::Done;
                 self.gone = Some(sink);
             }
@@ -230,17 +254,19 @@ impl Flow {
         matches!(self, Self::Open | Self::Held)
     }
 
-    /// Whether there are bytes that the sink has not taken.
+    /// Whether there may be bytes that a side has not taken yet.
     fn is_held(self) -> bool {
-        matches!(self, Self::Held | Self::Ending)
+        matches!(self, Self::Held | Self::Ending | Self::Spilling)
     }
 }
 
-/// Moves bytes one way until it would block or its turn is over, and adds them to `moved`.
+/// Moves bytes one way until it would block or its turn is over, and adds them to `moved`. `gone`
+/// says that the source has reset the connection.
 fn pump(
     source: &mut impl Side,
     sink: &mut impl Side,
     flow: &mut Flow,
+    gone: bool,
     moved: &mut u64,
     cx: &mut Context<'_>,
 ) -> Result<(), Fault> {
@@ -248,7 +274,7 @@ fn pump(
         match flow {
             Flow::Open | Flow::Held => {
                 match sink.poll_drained(cx) {
-                    Poll::Ready(drained) => drained.map_err(|_| Fault::Sink)?,
+                    Poll::Ready(drained) => drained.map_err(|e| Fault::sink(&e))?,
                     Poll::Pending if source.poll_reset(cx).is_ready() => {
                         return Err(Fault::SourceBlocked);
                     }
@@ -259,6 +285,8 @@ fn pump(
                 }
                 *flow = Flow::Open;
                 match copy(source, sink, cx)? {
+                    // The kernel tells of a reset once, and a write has had that.
+                    Poll::Ready(0) if gone => return Err(Fault::Source),
                     Poll::Ready(0) => *flow = Flow::Ending,
                     Poll::Ready(copied) => *moved += copied as u64,
                     Poll::Pending => return Ok(()),
@@ -266,9 +294,15 @@ fn pump(
             }
             Flow::Ending => match sink.poll_finish(cx) {
                 Poll::Ready(finished) => {
-                    finished.map_err(|_| Fault::Sink)?;
+                    finished.map_err(|e| Fault::sink(&e))?;
                     *flow = Flow::Done;
                 }
+                Poll::Pending => return Ok(()),
+            },
+            Flow::Spilling => match with_buffer(|buffer| source.poll_read(cx, buffer)) {
+                Poll::Ready(Ok(0)) => *flow = Flow::Done,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Err(Fault::Source),
                 Poll::Pending => return Ok(()),
             },
             Flow::Done => return Ok(()),
@@ -289,7 +323,7 @@ fn copy(
             return Ok(Poll::Pending);
         };
         let read = read.map_err(|_| Fault::Source)?;
-        sink.send(&buffer[..read]).map_err(|_| Fault::Sink)?;
+        sink.send(&buffer[..read]).map_err(|e| Fault::sink(&e))?;
         Ok(Poll::Ready(read))
     })
 }

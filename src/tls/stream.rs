@@ -41,8 +41,8 @@ pub struct Tls {
     early: Vec<u8>,
     /// The peer will send no more.
     ended: bool,
-    /// The peer has broken the protocol. rustls must not be asked anything any more: it would
-    /// find the same fault again and again.
+    /// The peer has broken the protocol, or is gone. rustls must not be asked anything any more: it
+    /// would find the same fault again, or miss the beginning of a message that it remembers.
     broken: bool,
     /// We have said that we will send no more.
     finished: bool,
@@ -110,20 +110,31 @@ impl Tls {
         with_buffer(|cipher| {
             let kept = self.partial.len();
             if kept == cipher.len() {
+                self.broken = true;
                 let error = rustls::Error::General("a message is too long".into());
                 return Poll::Ready(Err(Error::Protocol(error)));
             }
             let read = ready!(self.socket.poll_read(cx, &mut cipher[kept..]));
             let read = read.map_err(Error::Left)?;
+            if read == 0 && kept > 0 {
+                // An end in the middle of a record is no end: somebody has cut the connection. One
+                // between records may be, since not every client says close_notify.
+                return Poll::Ready(Err(Error::Left(ErrorKind::UnexpectedEof.into())));
+            }
             cipher[..kept].copy_from_slice(&self.partial);
             let cipher = &mut cipher[..kept + read];
             let mut received = Received {
                 end: read == 0,
                 ..Received::default()
             };
-            let used = self.process(cipher, plain, &mut received)?;
-            self.broken = received.error.is_some();
-            self.partial = cipher[used..].to_vec();
+            let processed = self.process(cipher, plain, &mut received);
+            self.broken = received.error.is_some() || processed.is_err();
+            match processed {
+                Ok(used) => self.partial = cipher[used..].to_vec(),
+                Err(error) if received.plain == 0 => return Poll::Ready(Err(error)),
+                // What was read before comes first; the next read tells.
+                Err(_) => {}
+            }
             Poll::Ready(Ok(received))
         })
     }
@@ -205,7 +216,10 @@ impl Tls {
                     }
                     Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                     Ok(_) => return Err(ErrorKind::BrokenPipe.into()),
-                    Err(error) => return Err(io::Error::other(error)),
+                    Err(error) => {
+                        self.broken = true;
+                        return Err(io::Error::other(error));
+                    }
                 }
             }
         })

@@ -5,6 +5,8 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::client::{self, Ending, read_exactly, read_to_end};
 use crate::support::random::Pattern;
 use crate::support::relayed::{Kind, Stage};
@@ -143,6 +145,50 @@ fn a_reset_of_the_upstream_is_carried_over_after_its_bytes() {
         stage.daemon.until(reason, |status| {
             status.ended(kind.listener(), reason) == 1 && status.open() == 0
         });
+    }
+}
+
+#[test]
+fn a_reset_that_a_write_finds_first_is_carried_over_too() {
+    let stage = Stage::new(Setup::new());
+    let daemon = Pid::from_raw(stage.daemon.id().cast_signed()).unwrap();
+    for kind in Kind::BOTH {
+        let (mut client, mut upstream) = stage.connect(kind);
+        // All of it waits when the daemon looks again, and it begins with what the client says.
+        kill_process(daemon, Signal::STOP).unwrap();
+        upstream.write_all(b"last words").unwrap();
+        client.write_all(b"go on").unwrap();
+        client.flush().unwrap();
+        client::reset(upstream);
+        kill_process(daemon, Signal::CONT).unwrap();
+        assert_eq!(
+            read_to_end(&mut *client),
+            (b"last words".to_vec(), Ending::Reset),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_download_that_ended_in_order_survives_what_the_client_still_says() {
+    let stage = Stage::new(Setup::new());
+    for kind in Kind::BOTH {
+        let (mut client, mut upstream) = stage.connect(kind);
+        let download = vec![7; 600_000];
+        upstream.write_all(&download).unwrap();
+        drop(upstream);
+        // The first word draws a reset from an upstream that has closed, the next ones meet it.
+        for word in [b"x", b"y", b"z"] {
+            thread::sleep(A_MOMENT);
+            client.write_all(word).unwrap();
+            client.flush().unwrap();
+        }
+        let (bytes, ending) = read_to_end(&mut *client);
+        assert_eq!(
+            (bytes.len(), ending),
+            (download.len(), Ending::Closed),
+            "{kind:?}"
+        );
     }
 }
 

@@ -35,6 +35,38 @@ fn an_alert_amid_a_client_hello_is_an_error_of_tls() {
 }
 
 #[test]
+fn a_client_may_break_the_protocol_and_be_gone_while_the_upstream_speaks() {
+    let stage = Stage::new(Setup::new());
+    for _ in 0..200 {
+        let (mut client, mut upstream) = Forger::connect(&stage);
+        let half = client.seal(ContentType::Handshake, &HALF_A_KEY_UPDATE);
+        let mut broken = client.seal(ContentType::ApplicationData, b"no more");
+        *broken.last_mut().unwrap() ^= 1;
+        // Who is told what depends on who is first; that the daemon lives does not.
+        let _ = upstream.write_all(b"hello");
+        let _ = client.socket.write_all(&[half, broken].concat());
+        client::reset(client.socket);
+        let _ = read_to_end(&mut upstream);
+    }
+    assert_serves(&stage);
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_record_is_no_end() {
+    let stage = Stage::new(Setup::new());
+    let (mut client, mut upstream) = Forger::connect(&stage);
+    let whole = client.seal(ContentType::ApplicationData, b"first half, ");
+    let cut = client.seal(ContentType::ApplicationData, b"second half");
+    client.socket.write_all(&whole).unwrap();
+    client.socket.write_all(&cut[..cut.len() - 3]).unwrap();
+    client.socket.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(
+        read_to_end(&mut upstream),
+        (b"first half, ".to_vec(), Ending::Reset)
+    );
+}
+
+#[test]
 fn plain_http_is_answered_by_an_alert() {
     let stage = Stage::new(Setup::new());
     let mut client = stage.daemon.connect("tls");
@@ -241,3 +273,6 @@ fn record(content_type: u8, body: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(body.len()).unwrap().to_be_bytes();
     [&[content_type, 3, 1, high, low], body].concat()
 }
+
+/// The beginning of a message whose rest does not come.
+const HALF_A_KEY_UPDATE: [u8; 2] = [24, 0];

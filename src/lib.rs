@@ -22,6 +22,7 @@ pub mod control;
 pub mod daemon;
 pub mod listener;
 pub mod logger;
+mod one_line;
 pub mod paths;
 pub mod proxy_header;
 pub mod relay;

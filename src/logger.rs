@@ -1,12 +1,13 @@
 //! The log: records in, one line an event out, for procd or for a person at a terminal. Never
 //! more than one line, and never the reason why the daemon ends.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::one_line::OneLine;
 use crate::timestamp::Timestamp;
 
 /// The target of what a start says, which is shown whatever the level: that a daemon listens, and
@@ -25,21 +26,6 @@ pub fn set_level(level: LevelFilter) {
     LEVEL.store(level as usize, Ordering::Relaxed);
     // The rest is turned away before it is formatted; START must come through.
     log::set_max_level(level.max(LevelFilter::Info));
-}
-
-/// Text on one line: control characters are escaped.
-pub(crate) struct OneLine<'a>(pub(crate) &'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| {
-            if char.is_control() {
-                write!(f, "{}", char.escape_default())
-            } else {
-                f.write_char(char)
-            }
-        })
-    }
 }
 
 /// A [`LevelFilter`]. A number, since there is no atomic of it.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::logger::OneLine;
+use crate::one_line::OneLine;
 
 /// How wide a terminal is taken to be.
 const WIDTH: usize = 80;

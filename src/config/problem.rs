@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use crate::one_line::OneLine;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
@@ -114,23 +116,16 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
         .map_or_else(String::new, |(_, near)| format!("; did you mean '{near}'?"))
 }
 
-/// Text of a file, fit for one line of a log or a terminal.
+/// Text of a file, fit for one line of a log or a terminal: as much of it as tells what it is.
 struct Plain<'a>(&'a str);
 
 impl Display for Plain<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 200;
-        for c in self.0.chars().take(LONGEST) {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
-            }
+        match self.0.char_indices().nth(LONGEST) {
+            None => write!(f, "{}", OneLine(self.0)),
+            Some((end, _)) => write!(f, "{}…", OneLine(&self.0[..end])),
         }
-        if self.0.chars().nth(LONGEST).is_some() {
-            f.write_char('…')?;
-        }
-        Ok(())
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) struct Terminator {
 // === impl Terminator ===
 
 impl Terminator {
-    /// What `config` of `file` asks for, where it has a TLS listener. Where the identity has not changed it
-    /// is `running` again, so that session tickets stay good.
+    /// What `config` of `file` asks for, where it has a TLS listener. Where the identity has not
+    /// changed it is `running` again, so that session tickets stay good.
     pub(super) fn of(
         config: &Config,
         file: &Path,

@@ -201,11 +201,10 @@ impl Tls {
         with_buffer(|buffer| {
             let mut out = Outbox::new(&mut self.socket, buffer);
             loop {
-                // What has not been used up, although nothing in it is whole: rustls remembers
-                // where in it a message begins.
+                // What is not used up yet: rustls remembers where in it a message begins.
                 let UnbufferedStatus { discard, state } =
                     self.session.process_tls_records(&mut self.partial);
-                debug_assert_eq!(discard, 0, "all that is whole was used up when it came");
+                debug_assert_eq!(discard, 0, "all that can be used up was, when it came");
                 match state {
                     Ok(ConnectionState::WriteTraffic(traffic)) => {
                         out.fill(|room| write(traffic, room))?;

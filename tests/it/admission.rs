@@ -12,11 +12,7 @@ use crate::support::stand_in::StandIn;
 #[test]
 fn no_more_than_max_connections_come_in() {
     let echo = StandIn::echo();
-    let setup = Setup::new().main("max_connections", 10);
-    let setup =
-        setup
-            .with(listener("plain", "chat"))
-            .with(upstream("chat", echo.address(), "none"));
+    let setup = chat(&echo, Setup::new().main("max_connections", 10));
     let daemon = Daemon::start(&setup);
     let target = (Ipv4Addr::LOCALHOST, daemon.port("plain"));
 
@@ -38,11 +34,7 @@ fn no_more_than_max_connections_come_in() {
 #[test]
 fn no_more_than_max_connections_per_client_come_from_one_address() {
     let echo = StandIn::echo();
-    let setup = Setup::new().main("max_connections_per_client", 3);
-    let setup =
-        setup
-            .with(listener("plain", "chat"))
-            .with(upstream("chat", echo.address(), "none"));
+    let setup = chat(&echo, Setup::new().main("max_connections_per_client", 3));
     let daemon = Daemon::start(&setup);
     let target = (Ipv4Addr::LOCALHOST, daemon.port("plain"));
 
@@ -70,11 +62,7 @@ fn an_ipv6_client_is_its_64() {
         network.ip(&format!("addr add {host}/128 dev lo nodad"));
     }
     let echo = network.inside(StandIn::echo);
-    let setup = Setup::new().main("max_connections_per_client", 2);
-    let setup =
-        setup
-            .with(listener("plain", "chat"))
-            .with(upstream("chat", echo.address(), "none"));
+    let setup = chat(&echo, Setup::new().main("max_connections_per_client", 2));
     let daemon = Daemon::start_under(&network.prefix(), &setup);
 
     let port = daemon.port("plain");
@@ -98,11 +86,7 @@ fn an_ipv6_client_is_its_64() {
 #[test]
 fn a_cap_that_the_system_cannot_hold_is_lowered_with_a_warning() {
     let echo = StandIn::echo();
-    let setup = Setup::new().main("max_connections", 20_000);
-    let setup =
-        setup
-            .with(listener("plain", "chat"))
-            .with(upstream("chat", echo.address(), "none"));
+    let setup = chat(&echo, Setup::new().main("max_connections", 20_000));
     let daemon = Daemon::start_under(&["prlimit", "--nofile=200:200"], &setup);
     let status = daemon.status();
     assert!(
@@ -115,6 +99,13 @@ fn a_cap_that_the_system_cannot_hold_is_lowered_with_a_warning() {
     let log = daemon.log();
     let warnings = log.lines().filter(|line| line.contains("max_connections"));
     assert_eq!(warnings.count(), 1, "one warning in:\n{log}");
+}
+
+/// One plain listener that leads to `echo`.
+fn chat(echo: &StandIn, setup: Setup) -> Setup {
+    setup
+        .with(listener("plain", "chat"))
+        .with(upstream("chat", echo.address(), "none"))
 }
 
 /// The connection where it came in; `None` where it was refused, which must be by a reset.

@@ -17,17 +17,7 @@ pub struct Process {
 
 impl Process {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{} does not start: {error}",
-                    command.get_program().display()
-                )
-            });
+        let mut child = spawn(command, Stdio::piped());
         let said = Arc::new(Mutex::new(Vec::new()));
         let stdout = keep(child.stdout.take().unwrap(), said.clone());
         let stderr = keep(child.stderr.take().unwrap(), said.clone());
@@ -129,17 +119,7 @@ impl Ended {
 ///
 /// When it takes longer than `patience`.
 pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!(
-                "{} does not start: {error}",
-                command.get_program().display()
-            )
-        });
+    let mut child = spawn(command, Stdio::null());
     let stdout = Arc::new(Mutex::new(Vec::new()));
     let stderr = Arc::new(Mutex::new(Vec::new()));
     let readers = [
@@ -191,4 +171,19 @@ fn keep(mut source: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>) -> Jo
 
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
+}
+
+/// Starts a program of which all that it says is read.
+fn spawn(command: &mut Command, stdin: Stdio) -> Child {
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!(
+                "{} does not start: {error}",
+                command.get_program().display()
+            )
+        })
 }

@@ -9,13 +9,20 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use self::deadline::Deadline;
-use crate::side::{Side, with_buffer};
+use crate::side::{BUFFER, Pipe, Plain, Side, with_buffer};
 use crate::stats::Counters;
 
 pub use self::deadline::tick;
 
 /// Reads of one direction before the other gets its turn, and then other connections.
 const TURN: usize = 8;
+
+/// Bytes of one read below which a direction is taken for messages, which are copied. Bulk is
+/// recognised by filling a buffer, and from then on the kernel moves it.
+const MESSAGE: usize = 2_048;
+
+/// Seconds that a direction may stall with a pipe, of which there are few.
+const STALL: u32 = 2;
 
 /// How a relay ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,8 +54,8 @@ pub struct Patience {
 pub struct Relay<C, U> {
     client: C,
     upstream: U,
-    up: Flow,
-    down: Flow,
+    up: Direction,
+    down: Direction,
     /// Who has reset the connection while bytes of his may still be on their way.
     gone: Option<Party>,
     patience: Patience,
@@ -57,6 +64,14 @@ pub struct Relay<C, U> {
 }
 
 /// One direction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Direction {
+    flow: Flow,
+    /// More came at once than a message has.
+    bulk: bool,
+}
+
+/// What a direction is at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Flow {
     Open,
@@ -111,8 +126,8 @@ impl<C: Side, U: Side> Relay<C, U> {
         Self {
             client,
             upstream,
-            up: Flow::Open,
-            down: Flow::Open,
+            up: Direction::OPEN,
+            down: Direction::OPEN,
             gone: None,
             patience,
             deadline: Deadline::after(patience.idle),
@@ -126,7 +141,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let relay = self.get_mut();
-        let before = (relay.up, relay.down, relay.gone);
+        let before = (relay.up.flow, relay.down.flow, relay.gone);
 
         let mut up = 0;
         let pumped = pump(
@@ -159,11 +174,21 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
         if let Some(end) = relay.end() {
             return Poll::Ready(end);
         }
-        if up + down > 0 || before != (relay.up, relay.down, relay.gone) {
-            relay.deadline.set(relay.patience_now());
+        if up + down > 0 || before != (relay.up.flow, relay.down.flow, relay.gone) {
+            let seconds = relay.next_look();
+            relay.deadline.set(seconds);
         }
         ready!(relay.deadline.poll_passed(cx));
-        Poll::Ready(relay.end_by_timeout())
+        if !relay.take_back_pipes() {
+            return Poll::Ready(relay.end_by_timeout());
+        }
+        relay
+            .deadline
+            .set(relay.patience_now().saturating_sub(STALL));
+        relay
+            .deadline
+            .poll_passed(cx)
+            .map(|()| relay.end_by_timeout())
     }
 }
 
@@ -171,8 +196,8 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// Notes why the direction that starts at `source` cannot go on.
     fn fault(&mut self, fault: Fault, source: Party) {
         let (flow, opposite, sink) = match source {
-            Party::Client => (&mut self.up, &mut self.down, Party::Upstream),
-            Party::Upstream => (&mut self.down, &mut self.up, Party::Client),
+            Party::Client => (&mut self.up.flow, &mut self.down.flow, Party::Upstream),
+            Party::Upstream => (&mut self.down.flow, &mut self.up.flow, Party::Client),
         };
         match fault {
             // A client that goes away in the middle of a download is not worth the rest of it.
@@ -195,10 +220,10 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// The end, if it has come. A reset is carried over once what came before it is written.
     fn end(&self) -> Option<End> {
         match self.gone {
-            Some(Party::Client) if self.up.is_read() => None,
-            Some(Party::Upstream) if self.down.is_read() => None,
+            Some(Party::Client) if self.up.flow.is_read() => None,
+            Some(Party::Upstream) if self.down.flow.is_read() => None,
             Some(party) => Some(self.carry_reset(party)),
-            None if (self.up, self.down) == (Flow::Done, Flow::Done) => Some(End::Closed),
+            None if (self.up.flow, self.down.flow) == (Flow::Done, Flow::Done) => Some(End::Closed),
             None => None,
         }
     }
@@ -209,13 +234,13 @@ impl<C: Side, U: Side> Relay<C, U> {
         if let Some(party) = self.gone {
             return self.carry_reset(party);
         }
-        if self.up.is_held() {
+        if self.up.flow.is_held() {
             self.upstream.reset();
         }
-        if self.down.is_held() {
+        if self.down.flow.is_held() {
             self.client.reset();
         }
-        match (self.up, self.down) {
+        match (self.up.flow, self.down.flow) {
             (Flow::Done, _) | (_, Flow::Done) => End::HalfCloseTimeout,
             _ => End::IdleTimeout,
         }
@@ -236,7 +261,7 @@ impl<C: Side, U: Side> Relay<C, U> {
 
     /// How long nothing may move from now on.
     fn patience_now(&self) -> u32 {
-        let flows = [self.up, self.down];
+        let flows = [self.up.flow, self.down.flow];
         // A side that takes bytes slowly is not silent, and we read nothing for it meanwhile.
         let is_slow = self.gone.is_none() && flows.iter().any(|flow| flow.is_held());
         let is_whole = self.gone.is_none() && !flows.contains(&Flow::Done);
@@ -246,6 +271,39 @@ impl<C: Side, U: Side> Relay<C, U> {
             self.patience.half_close
         }
     }
+
+    /// When to look whether something has moved: at the end of all patience, or before that to have
+    /// a pipe back.
+    fn next_look(&mut self) -> u32 {
+        let patience = self.patience_now();
+        if self.plain_sides().any(|side| side.holds_pipe()) {
+            STALL.min(patience)
+        } else {
+            patience
+        }
+    }
+
+    /// Takes back the pipes of sides that have taken nothing for long: others need them more. False
+    /// where there are none.
+    fn take_back_pipes(&mut self) -> bool {
+        // Where bytes cannot be had out of a pipe, they are lost, and the relay ends with a reset.
+        self.plain_sides()
+            .filter(|side| side.holds_pipe())
+            .fold(false, |taken, side| side.unpipe().is_ok() || taken)
+    }
+
+    fn plain_sides(&mut self) -> impl Iterator<Item = &mut Plain> {
+        [self.client.as_plain(), self.upstream.as_plain()]
+            .into_iter()
+            .flatten()
+    }
+}
+
+impl Direction {
+    const OPEN: Self = Self {
+        flow: Flow::Open,
+        bulk: false,
+    };
 }
 
 impl Flow {
@@ -265,7 +323,7 @@ impl Flow {
 fn pump(
     source: &mut impl Side,
     sink: &mut impl Side,
-    flow: &mut Flow,
+    Direction { flow, bulk }: &mut Direction,
     gone: bool,
     moved: &mut u64,
     cx: &mut Context<'_>,
@@ -284,11 +342,11 @@ fn pump(
                     }
                 }
                 *flow = Flow::Open;
-                match copy(source, sink, cx)? {
+                match carry(source, sink, bulk, cx)? {
                     // The kernel tells of a reset once, and a write has had that.
                     Poll::Ready(0) if gone => return Err(Fault::Source),
                     Poll::Ready(0) => *flow = Flow::Ending,
-                    Poll::Ready(copied) => *moved += copied as u64,
+                    Poll::Ready(carried) => *moved += carried as u64,
                     Poll::Pending => return Ok(()),
                 }
             }
@@ -312,7 +370,45 @@ fn pump(
     Ok(())
 }
 
-/// Reads once and sends what was read.
+/// Reads once and sends what was read: past us where it comes in bulk, sides have it as it is, and
+/// there is a pipe; through a buffer otherwise.
+fn carry(
+    source: &mut impl Side,
+    sink: &mut impl Side,
+    bulk: &mut bool,
+    cx: &mut Context<'_>,
+) -> Result<Poll<usize>, Fault> {
+    if *bulk
+        && let (Some(source), Some(sink)) = (source.as_plain(), sink.as_plain())
+        && let Some(pipe) = Pipe::borrow()
+    {
+        let spliced = splice(source, sink, pipe, cx)?;
+        if let Poll::Ready(bytes) = spliced {
+            *bulk = bytes >= MESSAGE;
+        }
+        return Ok(spliced);
+    }
+    let copied = copy(source, sink, cx)?;
+    if let Poll::Ready(bytes) = copied {
+        *bulk = bytes == BUFFER;
+    }
+    Ok(copied)
+}
+
+fn splice(
+    source: &mut Plain,
+    sink: &mut Plain,
+    mut pipe: Pipe,
+    cx: &mut Context<'_>,
+) -> Result<Poll<usize>, Fault> {
+    let Poll::Ready(read) = source.poll_splice(cx, &mut pipe) else {
+        return Ok(Poll::Pending);
+    };
+    let read = read.map_err(|_| Fault::Source)?;
+    sink.send_piped(pipe).map_err(|e| Fault::sink(&e))?;
+    Ok(Poll::Ready(read))
+}
+
 fn copy(
     source: &mut impl Side,
     sink: &mut impl Side,

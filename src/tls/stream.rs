@@ -274,6 +274,10 @@ impl Side for Box<Tls> {
     fn reset(&self) {
         self.socket.reset();
     }
+
+    fn as_plain(&mut self) -> Option<&mut Plain> {
+        None
+    }
 }
 
 /// Gathers records, so that a flight of them is sent with one call.

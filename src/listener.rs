@@ -109,7 +109,8 @@ fn open(address: SocketAddr, share: bool) -> io::Result<Socket> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
-    socket::tune(&socket)?;
+    socket::hurry(&socket)?;
+    socket::watch(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use self::deadline::Deadline;
-use crate::side::{BUFFER, Pipe, Plain, Side, with_buffer};
+use crate::side::{Pipe, Plain, READ, Side, with_buffer};
 use crate::stats::Counters;
 
 pub use self::deadline::tick;
@@ -286,10 +286,12 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// Takes back the pipes of sides that have taken nothing for long: others need them more. False
     /// where there are none.
     fn take_back_pipes(&mut self) -> bool {
-        // Where bytes cannot be had out of a pipe, they are lost, and the relay ends with a reset.
-        self.plain_sides()
-            .filter(|side| side.holds_pipe())
-            .fold(false, |taken, side| side.unpipe().is_ok() || taken)
+        let mut taken = false;
+        for side in self.plain_sides().filter(|side| side.holds_pipe()) {
+            // Where bytes cannot be had out of it they are lost, and the relay ends with a reset.
+            taken |= side.unpipe().is_ok();
+        }
+        taken
     }
 
     fn plain_sides(&mut self) -> impl Iterator<Item = &mut Plain> {
@@ -390,7 +392,7 @@ fn carry(
     }
     let copied = copy(source, sink, cx)?;
     if let Poll::Ready(bytes) = copied {
-        *bulk = bytes == BUFFER;
+        *bulk = bytes >= READ;
     }
     Ok(copied)
 }

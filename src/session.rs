@@ -1,6 +1,7 @@
 //! The life of one connection, from accept to its [`Outcome`]: the only place that knows the
 //! order of the stages.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,7 +15,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
-
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::relay::{End, Patience, Relay};
@@ -153,16 +153,17 @@ async fn open(
     } else {
         Header::Unspecified
     };
-    let addresses = match header {
-        Header::Proxied(addresses) => addresses,
-        Header::Unspecified => Addresses {
-            source: peer,
-            destination: listener::destination(&client).map_err(|_| Outcome::ClientLeft)?,
-        },
+    let said = match header {
+        Header::Proxied(addresses) => Some(addresses),
+        Header::Unspecified => None,
     };
+    let source = said.map_or(peer, |addresses| addresses.source);
     permit
-        .identify(addresses.source, limits.max_connections_per_client)
+        .identify(source, limits.max_connections_per_client)
         .map_err(|_| refuse(&client, Outcome::TooManyOfClient))?;
+    let introduction = settings
+        .introduction(&client, peer, said)
+        .map_err(|_| Outcome::ClientLeft)?;
 
     let client = Plain::new(client);
     let client = match &settings.tls {
@@ -180,8 +181,12 @@ async fn open(
             return Err(error.into());
         }
     };
+    if timeouts.idle > socket::LONG_SILENCE {
+        // Best effort: without it, the idle timeout does it later.
+        let _ = socket::watch(&upstream);
+    }
     let mut upstream = Plain::new(upstream);
-    if let Some(version) = settings.header_version() {
+    if let Some((version, addresses)) = introduction {
         let header = proxy_header::encode(version, &addresses);
         if upstream.send(header.as_ref()).is_err() {
             client.reset();
@@ -211,12 +216,27 @@ impl Settings {
         trusted.any(|network| network.contains(&address))
     }
 
-    fn header_version(&self) -> Option<Version> {
-        match self.listener.upstream.proxy_header {
-            ProxyHeader::None => None,
-            ProxyHeader::V1 => Some(Version::V1),
-            ProxyHeader::V2 => Some(Version::V2),
-        }
+    /// Who is introduced to the upstream, where it wants that: whom a header `said` to be calling,
+    /// or else the `peer`.
+    fn introduction(
+        &self,
+        client: &TcpStream,
+        peer: SocketAddr,
+        said: Option<Addresses>,
+    ) -> io::Result<Option<(Version, Addresses)>> {
+        let version = match self.listener.upstream.proxy_header {
+            ProxyHeader::None => return Ok(None),
+            ProxyHeader::V1 => Version::V1,
+            ProxyHeader::V2 => Version::V2,
+        };
+        let addresses = match said {
+            Some(addresses) => addresses,
+            None => Addresses {
+                source: peer,
+                destination: listener::destination(client)?,
+            },
+        };
+        Ok(Some((version, addresses)))
     }
 
     fn relay<O>(&self, open: Open) -> Stage<O> {

@@ -11,13 +11,18 @@ use std::task::{Context, Poll};
 pub use self::pipe::{MOST as MOST_PIPES, Pipe};
 pub use self::plain::Plain;
 
-/// Size of a worker's buffers in bytes: the largest TLS record there is, which is one of TLS 1.2
-/// (RFC 5246, 6.2.3), so that a side can always make progress.
-pub const BUFFER: usize = 16_384 + 2_048 + 5;
+/// How much of a stream is read at once, in bytes: two full records for a side with TLS
+/// (RFC 8446, 5.1).
+pub const READ: usize = 2 * 16_384;
+
+/// Size of a worker's buffers in bytes: what was read, and what encryption adds to it. The largest
+/// TLS record there is, one of TLS 1.2 (RFC 5246, 6.2.3), fits in as well.
+pub const BUFFER: usize = READ + 2 * (5 + 256);
 
 /// What the relay needs of a side of a connection.
 pub trait Side {
-    /// Reads into `buffer`, which holds [`BUFFER`] bytes. Zero is the end of the stream.
+    /// Reads into `buffer`, which holds [`BUFFER`] bytes. Zero is the end of the stream; [`READ`] or
+    /// more is bulk.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Ready when the peer has reset the connection; for a side from which nothing is read just

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
-use super::Side;
 use super::pipe::Pipe;
+use super::{READ, Side};
 use crate::socket;
 
 /// A side without TLS.
@@ -37,6 +37,23 @@ impl Plain {
             backlog: None,
             muted: false,
         }
+    }
+
+    /// Reads into `buffer`. Zero is the end of the stream.
+    pub fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let room = buffer.len();
+        let read = ready!(self.poll_source(cx, |stream| {
+            rustix::io::read(stream, &mut *buffer).map_err(Into::into)
+        }))?;
+        if 0 < read && read < room {
+            // That was all, and what comes next comes with an event: no need to ask once more.
+            self.mute();
+        }
+        Poll::Ready(Ok(read))
     }
 
     /// Moves what has arrived into `pipe`, an empty one. Zero is the end of the stream.
@@ -119,15 +136,7 @@ impl Plain {
 
 impl Side for Plain {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let room = buffer.len();
-        let read = ready!(self.poll_source(cx, |stream| {
-            rustix::io::read(stream, &mut *buffer).map_err(Into::into)
-        }))?;
-        if 0 < read && read < room {
-            // That was all, and what comes next comes with an event: no need to ask once more.
-            self.mute();
-        }
-        Poll::Ready(Ok(read))
+        self.poll_recv(cx, &mut buffer[..READ])
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {

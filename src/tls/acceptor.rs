@@ -22,6 +22,8 @@ pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error>
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())));
     // Phones have AES instructions and ask for AES first; a router without must not agree.
     config.ignore_client_order = true;
+    // Each resumption brings another, so one is enough, and two cost more than they are worth.
+    config.send_tls13_tickets = 1;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -11,13 +11,13 @@ use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 
-use crate::side::{Plain, Side, with_buffer};
+use crate::side::{BUFFER, Plain, READ, Side, with_buffer};
 
-/// Plain bytes of one record (RFC 8446, 5.1). Encrypted, they fit into a [`crate::side::BUFFER`].
-const RECORD: usize = 16_384;
+/// Bytes of a record's header: type, version and length (RFC 8446, 5.1).
+const HEADER: usize = 5;
 
-/// The most that encryption adds to a record: header, nonce, tag and content type (RFC 8446, 5.2).
-const OVERHEAD: usize = 5 + 256;
+/// The most that a record of ours takes (RFC 8446, 5.2).
+const RECORD: usize = HEADER + 16_384 + 256;
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,8 @@ impl Tls {
                 let error = rustls::Error::General("a message is too long".into());
                 return Poll::Ready(Err(Error::Protocol(error)));
             }
-            let read = ready!(self.socket.poll_read(cx, &mut cipher[kept..]));
+            let end = kept + self.room(cipher.len());
+            let read = ready!(self.socket.poll_recv(cx, &mut cipher[kept..end]));
             let read = read.map_err(Error::Left)?;
             if read == 0 && kept > 0 {
                 // An end in the middle of a record is no end: somebody has cut the connection. One
@@ -137,6 +138,20 @@ impl Tls {
             }
             Poll::Ready(Ok(received))
         })
+    }
+
+    /// How much more to read into a buffer of `size` bytes. Where the length of the record that has
+    /// begun is known, as many like it as fit: then the last that comes is whole, as a rule, and
+    /// nothing of it has to be kept.
+    fn room(&self, size: usize) -> usize {
+        let kept = self.partial.len();
+        if let [_, _, _, high, low, ..] = self.partial[..] {
+            let record = HEADER + usize::from(u16::from_be_bytes([high, low]));
+            if kept < record && record <= size {
+                return size / record * record - kept;
+            }
+        }
+        size - kept
     }
 
     /// Lets rustls have `cipher`, sends what it answers, and returns how many bytes are used up.
@@ -166,7 +181,8 @@ impl Tls {
                         }
                     }
                     Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                        out.fill(|room| data.encode(room)).map_err(Error::Left)?;
+                        out.fill(RECORD, |room| data.encode(room))
+                            .map_err(Error::Left)?;
                     }
                     Ok(ConnectionState::TransmitTlsData(data)) => {
                         out.send().map_err(Error::Left)?;
@@ -207,11 +223,11 @@ impl Tls {
                 debug_assert_eq!(discard, 0, "all that can be used up was, when it came");
                 match state {
                     Ok(ConnectionState::WriteTraffic(traffic)) => {
-                        out.fill(|room| write(traffic, room))?;
+                        out.fill(BUFFER, |room| write(traffic, room))?;
                         return out.send();
                     }
                     Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                        out.fill(|room| data.encode(room))?;
+                        out.fill(RECORD, |room| data.encode(room))?;
                     }
                     Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                     Ok(_) => return Err(ErrorKind::BrokenPipe.into()),
@@ -257,8 +273,8 @@ impl Side for Box<Tls> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for record in bytes.chunks(RECORD) {
-            self.write(|mut traffic, room| traffic.encrypt(record, room))?;
+        for bytes in bytes.chunks(READ) {
+            self.write(|mut traffic, room| traffic.encrypt(bytes, room))?;
         }
         Ok(())
     }
@@ -298,12 +314,13 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    /// Adds what `encode` writes into the room that is left, after making room if need be.
+    /// Adds what `encode` writes, which is at most `size` bytes, after making room if need be.
     fn fill<E: std::error::Error + Send + Sync + 'static>(
         &mut self,
+        size: usize,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> io::Result<()> {
-        if self.buffer.len() - self.filled < RECORD + OVERHEAD {
+        if self.buffer.len() - self.filled < size {
             self.send()?;
         }
         self.filled += encode(&mut self.buffer[self.filled..]).map_err(io::Error::other)?;

@@ -148,11 +148,10 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
     }
     let socket = Socket::new(
         Domain::for_address(address),
-        Type::STREAM,
+        Type::STREAM.nonblocking(),
         Some(Protocol::TCP),
     )?;
-    socket.set_nonblocking(true)?;
-    socket::tune(&socket)?;
+    socket::hurry(&socket)?;
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
             return Err(error.into());

@@ -1,0 +1,129 @@
+//! The bench inside a machine as small as a router: one relay, fixed amounts of work, nothing
+//! pinned, and one line for each figure: its name, the relay, the value and its unit.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use rustls::client::Resumption;
+
+use crate::certificate::Certificate;
+use crate::cost::{Memory, as_f64};
+use crate::pair::Upstream;
+use crate::port;
+use crate::relay::{Kind, Parts, Relay};
+use crate::tls::{self, Cipher, Version};
+use crate::work::bulk::{Way, bulk};
+use crate::work::connections::{Handshake, connections};
+use crate::work::round_trips::round_trips;
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The relay to measure.
+    #[arg(long)]
+    relay: Kind,
+    /// Its program.
+    #[arg(long)]
+    program: PathBuf,
+    /// Where to write configurations and certificates.
+    #[arg(long)]
+    folder: PathBuf,
+    /// PEM file with a certificate and its key; without it one is made.
+    #[arg(long)]
+    pair: Option<PathBuf>,
+    /// Ciphers that clients offer.
+    #[arg(long, default_value = "any")]
+    cipher: Cipher,
+    /// Bytes of each bulk transfer, and of each direction.
+    #[arg(long, default_value_t = 32_000_000)]
+    bytes: u64,
+    /// Bytes of each bulk transfer over TLS.
+    #[arg(long, default_value_t = 8_000_000)]
+    tls_bytes: u64,
+    /// Plain connections.
+    #[arg(long, default_value_t = 1_000)]
+    connections: u32,
+    /// TLS handshakes of each kind.
+    #[arg(long, default_value_t = 100)]
+    handshakes: u32,
+    /// Round trips.
+    #[arg(long, default_value_t = 2_000)]
+    round_trips: u32,
+}
+
+pub fn run(options: &Options) -> io::Result<()> {
+    fs::create_dir_all(&options.folder)?;
+    let ecdsa = match &options.pair {
+        Some(pair) => Certificate::split(&options.folder, pair)?,
+        None => Certificate::ecdsa(&options.folder)?,
+    };
+    let program = &options.program;
+    let parts = Parts {
+        folder: options.folder.clone(),
+        upstream: port::free()?,
+        ecdsa,
+        rsa: None,
+        waproxy: program.clone(),
+        haproxy: program.clone(),
+        nginx: program.clone(),
+        realm: program.clone(),
+    };
+    let upstream = Upstream::new(parts.upstream)?;
+    let mut relay = Relay::start(options.relay, &parts)?;
+    all(options, &upstream, &relay).map_err(|error| {
+        let obituary = relay.obituary();
+        io::Error::other(format!("{error}; of the relay: {obituary}"))
+    })
+}
+
+fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> {
+    let name = clap::ValueEnum::to_possible_value(&options.relay);
+    let name = name.as_ref().map_or("?", |name| name.get_name());
+    let say =
+        |figure: &str, value: f64, unit: &str| println!("{figure}\t{name}\t{value:.0}\t{unit}");
+    let config = |version, resumption| {
+        tls::config(version, options.cipher, resumption).map_err(io::Error::other)
+    };
+    let full = config(Version::Tls13, Resumption::disabled())?;
+    let resuming = config(Version::Tls13, Resumption::in_memory_sessions(256))?;
+
+    say("start_pss", Memory::of(&relay.processes)?.pss, "B");
+    for (figure, tls, way) in [
+        ("plain_up", None, Way::Up),
+        ("plain_down", None, Way::Down),
+        ("plain_both", None, Way::Both),
+        ("tls_up", Some(&full), Way::Up),
+        ("tls_down", Some(&full), Way::Down),
+    ] {
+        let bytes = tls.map_or(options.bytes, |_| options.tls_bytes);
+        let moved = bulk(relay, upstream, tls, way, bytes)?;
+        let each = moved.cpu_seconds_a_gigabyte() * 1e6;
+        say(figure, each, "ns/MB");
+    }
+    for (figure, handshake, count) in [
+        ("plain_connection", Handshake::None, options.connections),
+        (
+            "tls13_full",
+            Handshake::Full(full.clone()),
+            options.handshakes,
+        ),
+        (
+            "tls13_resumed",
+            Handshake::Resumed(resuming),
+            options.handshakes,
+        ),
+    ] {
+        let done = connections(relay, upstream, &handshake, count)?;
+        say(figure, nanoseconds(done.cpu_each()), "ns");
+    }
+    for (figure, tls) in [("plain_64", None), ("tls_64", Some(&full))] {
+        let done = round_trips(relay, upstream, tls, 64, 1, options.round_trips)?;
+        say(figure, nanoseconds(done.cpu_each()), "ns");
+    }
+    say("end_pss", Memory::of(&relay.processes)?.pss, "B");
+    Ok(())
+}
+
+fn nanoseconds(time: std::time::Duration) -> f64 {
+    as_f64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,194 @@
+//! A relay that runs: a listener for plain connections and one that terminates TLS, both leading
+//! to the same upstream, carried by one thread. How each kind is started is in its own file.
+
+mod haproxy;
+mod nginx;
+mod realm;
+mod waproxy;
+
+use std::env;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::certificate::Certificate;
+use crate::port;
+use crate::process::Process;
+
+/// The relays there are, in the order of the tables.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Kind {
+    /// None: clients connect to the upstream.
+    Direct,
+    /// `splice` and nothing else.
+    Pump,
+    Waproxy,
+    /// With the options of the reference.
+    Haproxy,
+    /// With buffers as large as its own default.
+    #[value(name = "haproxy-16k")]
+    Haproxy16k,
+    HaproxySpliced,
+    /// With a certificate as the reference makes it.
+    HaproxyRsa,
+    Nginx,
+    Realm,
+}
+
+impl Kind {
+    /// In a table.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Pump => "splice pump",
+            Self::Waproxy => "waproxy",
+            Self::Haproxy => "HAProxy, reference's options",
+            Self::Haproxy16k => "HAProxy, 16 KiB buffers",
+            Self::HaproxySpliced => "HAProxy, 16 KiB, spliced",
+            Self::HaproxyRsa => "HAProxy, RSA 4096",
+            Self::Nginx => "nginx stream",
+            Self::Realm => "realm",
+        }
+    }
+
+    /// Whether it is a program of somebody else that does this job.
+    pub fn is_peer(self) -> bool {
+        !matches!(self, Self::Direct | Self::Pump | Self::Waproxy)
+    }
+
+    pub fn has_tls(self) -> bool {
+        !matches!(self, Self::Direct | Self::Pump)
+    }
+}
+
+/// What relays are made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub folder: PathBuf,
+    /// Where every relay leads to, on loopback.
+    pub upstream: u16,
+    pub ecdsa: Certificate,
+    /// Only where [`Kind::HaproxyRsa`] is asked for.
+    pub rsa: Option<Certificate>,
+    pub waproxy: PathBuf,
+    pub haproxy: PathBuf,
+    pub nginx: PathBuf,
+    pub realm: PathBuf,
+}
+
+impl Parts {
+    /// Where the certificate of a kind is.
+    fn certificate(&self, kind: Kind) -> io::Result<&Certificate> {
+        match kind {
+            Kind::HaproxyRsa => self
+                .rsa
+                .as_ref()
+                .ok_or_else(|| io::Error::other("there is no RSA certificate")),
+            _ => Ok(&self.ecdsa),
+        }
+    }
+}
+
+/// Where a relay listens.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    tls: u16,
+}
+
+#[derive(Debug)]
+pub struct Relay {
+    pub kind: Kind,
+    ports: Ports,
+    process: Option<Process>,
+    /// All processes of it.
+    pub processes: Vec<u32>,
+}
+
+impl Relay {
+    /// Starts one and waits until it takes connections.
+    pub fn start(kind: Kind, parts: &Parts) -> io::Result<Self> {
+        let ports = Ports {
+            plain: port::free()?,
+            tls: port::free()?,
+        };
+        let mut command = match kind {
+            Kind::Direct => {
+                return Ok(Self {
+                    kind,
+                    ports: Ports {
+                        plain: parts.upstream,
+                        tls: 0,
+                    },
+                    process: None,
+                    processes: Vec::new(),
+                });
+            }
+            Kind::Pump => pump(parts, ports)?,
+            Kind::Waproxy => waproxy::command(parts, ports)?,
+            Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
+                haproxy::command(kind, parts, ports)?
+            }
+            Kind::Nginx => nginx::command(parts, ports)?,
+            Kind::Realm => realm::command(parts, ports)?,
+        };
+        let log = parts.folder.join(format!("{}.log", ports.plain));
+        let mut process = Process::start(&mut command, &log)?;
+        wait(&mut process, ports.plain)?;
+        if kind.has_tls() {
+            wait(&mut process, ports.tls)?;
+        }
+        Ok(Self {
+            kind,
+            ports,
+            processes: process.ids(),
+            process: Some(process),
+        })
+    }
+
+    pub fn plain(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.plain).into()
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.tls).into()
+    }
+
+    /// What is to be said of it when something went wrong.
+    pub fn obituary(&mut self) -> String {
+        let Some(process) = &mut self.process else {
+            return String::new();
+        };
+        let end = process.has_ended();
+        let end = end.map_or_else(String::new, |status| format!("it ended, {status}; "));
+        format!("{end}{}", process.last_words())
+    }
+}
+
+fn pump(parts: &Parts, ports: Ports) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command
+        .arg("pump")
+        .arg(ports.plain.to_string())
+        .arg(parts.upstream.to_string());
+    Ok(command)
+}
+
+/// The connections that it makes end at once without a byte; who accepts upstream must ignore them.
+fn wait(process: &mut Process, port: u16) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if process.has_ended().is_some() || Instant::now() > deadline {
+            let said = process.last_words();
+            return Err(io::Error::other(format!("it does not listen: {said}")));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A slow router under emulation takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,31 @@
+//! The relay `realm`, another one in Rust, where somebody has built it.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use super::{Kind, Parts, Ports};
+
+pub fn command(parts: &Parts, ports: Ports) -> io::Result<Command> {
+    let certificate = parts.certificate(Kind::Realm)?;
+    let text = format!(
+        "[[endpoints]]
+listen = \"127.0.0.1:{plain}\"
+remote = \"127.0.0.1:{upstream}\"
+[[endpoints]]
+listen = \"127.0.0.1:{tls}\"
+remote = \"127.0.0.1:{upstream}\"
+listen_transport = \"tls;cert={cert};key={key}\"
+",
+        cert = certificate.cert.display(),
+        key = certificate.key.display(),
+        plain = ports.plain,
+        tls = ports.tls,
+        upstream = parts.upstream,
+    );
+    let file = parts.folder.join(format!("realm-{}.toml", ports.plain));
+    fs::write(&file, text)?;
+    let mut command = Command::new(&parts.realm);
+    command.arg("-c").arg(file).env("TOKIO_WORKER_THREADS", "1");
+    Ok(command)
+}

@@ -1,0 +1,58 @@
+//! This project's daemon, with every cap off that a load from one address would meet.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use super::{Kind, Parts, Ports};
+
+pub fn command(parts: &Parts, ports: Ports) -> io::Result<Command> {
+    let certificate = parts.certificate(Kind::Waproxy)?;
+    let text = format!(
+        "config waproxy 'main'
+	option enabled '1'
+	option workers '1'
+	option max_connections '9000'
+	option max_connections_per_client '0'
+	option max_rate_per_client '0'
+	option max_handshakes '0'
+	option cert '{cert}'
+	option key '{key}'
+config listener 'plain'
+	option port '{plain}'
+	option bind_address '127.0.0.1'
+	option service 'bench'
+config listener 'tls'
+	option port '{tls}'
+	option bind_address '127.0.0.1'
+	option service 'bench'
+	option tls '1'
+config upstream 'bench'
+	list address '127.0.0.1:{upstream}'
+	option proxy_header 'none'
+	option allow_private '1'
+",
+        cert = certificate.cert.display(),
+        key = certificate.key.display(),
+        plain = ports.plain,
+        tls = ports.tls,
+        upstream = parts.upstream,
+    );
+    let place = |suffix| {
+        parts
+            .folder
+            .join(format!("waproxy-{}{suffix}", ports.plain))
+    };
+    let file = place(".config");
+    fs::write(&file, text)?;
+    let mut command = Command::new(&parts.waproxy);
+    command
+        .arg("run")
+        .arg("-c")
+        .arg(file)
+        .arg("--state-dir")
+        .arg(place(""))
+        .arg("--control")
+        .arg(place(".sock"));
+    Ok(command)
+}

@@ -15,11 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
+use crate::faulty::Fault;
 use crate::port;
 use crate::process::Process;
 
 /// The relays there are, in the order of the tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
 pub enum Kind {
     /// None: clients connect to the upstream.
     Direct,
@@ -116,18 +117,8 @@ impl Relay {
             tls: port::free()?,
         };
         let mut command = match kind {
-            Kind::Direct => {
-                return Ok(Self {
-                    kind,
-                    ports: Ports {
-                        plain: parts.upstream,
-                        tls: 0,
-                    },
-                    process: None,
-                    processes: Vec::new(),
-                });
-            }
-            Kind::Pump => pump(parts, ports)?,
+            Kind::Direct => return Ok(Self::direct(parts)),
+            Kind::Pump => ours(&["pump"], parts, ports)?,
             Kind::Waproxy => waproxy::command(parts, ports)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
                 haproxy::command(kind, parts, ports)?
@@ -135,8 +126,37 @@ impl Relay {
             Kind::Nginx => nginx::command(parts, ports)?,
             Kind::Realm => realm::command(parts, ports)?,
         };
+        Self::run(kind, &mut command, parts, ports)
+    }
+
+    /// A pump that is wrong.
+    pub fn faulty(fault: Fault, parts: &Parts) -> io::Result<Self> {
+        let ports = Ports {
+            plain: port::free()?,
+            tls: 0,
+        };
+        let fault = clap::ValueEnum::to_possible_value(&fault);
+        let fault = fault.as_ref().map_or("", |fault| fault.get_name());
+        let mut command = ours(&["faulty", fault], parts, ports)?;
+        Self::run(Kind::Pump, &mut command, parts, ports)
+    }
+
+    fn direct(parts: &Parts) -> Self {
+        let ports = Ports {
+            plain: parts.upstream,
+            tls: 0,
+        };
+        Self {
+            kind: Kind::Direct,
+            ports,
+            process: None,
+            processes: Vec::new(),
+        }
+    }
+
+    fn run(kind: Kind, command: &mut Command, parts: &Parts, ports: Ports) -> io::Result<Self> {
         let log = parts.folder.join(format!("{}.log", ports.plain));
-        let mut process = Process::start(&mut command, &log)?;
+        let mut process = Process::start(command, &log)?;
         wait(&mut process, ports.plain)?;
         if kind.has_tls() {
             wait(&mut process, ports.tls)?;
@@ -168,10 +188,11 @@ impl Relay {
     }
 }
 
-fn pump(parts: &Parts, ports: Ports) -> io::Result<Command> {
+/// A relay that is a command of this program.
+fn ours(words: &[&str], parts: &Parts, ports: Ports) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command
-        .arg("pump")
+        .args(words)
         .arg(ports.plain.to_string())
         .arg(parts.upstream.to_string());
     Ok(command)

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+use rustix::net::SendFlags;
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
@@ -84,6 +85,12 @@ impl Plain {
         Ok(())
     }
 
+    /// Sends `bytes` with what follows them, or after some tenths of a second: one packet less for
+    /// what the peer does not wait for.
+    pub fn send_lazily(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send_with(SendFlags::MORE, bytes)
+    }
+
     /// Whether bytes wait in a pipe for the peer.
     pub fn holds_pipe(&self) -> bool {
         matches!(self.backlog.as_deref(), Some(Backlog::Piped(_)))
@@ -94,6 +101,35 @@ impl Plain {
         if let Some(Backlog::Piped(pipe)) = self.backlog.as_deref_mut() {
             let bytes = pipe.take_bytes()?;
             self.keep(Backlog::bytes(bytes));
+        }
+        Ok(())
+    }
+
+    fn send_with(&mut self, flags: SendFlags, bytes: &[u8]) -> io::Result<()> {
+        self.unpipe()?;
+        if let Some(Backlog::Bytes { bytes: waiting, .. }) = self.backlog.as_deref_mut() {
+            waiting.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let rest = &bytes[sent..];
+            let write = || {
+                Ok(rustix::net::send(
+                    &self.stream,
+                    rest,
+                    flags | SendFlags::NOSIGNAL,
+                )?)
+            };
+            match self.stream.try_io(Interest::WRITABLE, write) {
+                Ok(more) => sent += more,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.keep(Backlog::bytes(rest.to_vec()));
+                    break;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
         }
         Ok(())
     }
@@ -181,24 +217,7 @@ impl Side for Plain {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.unpipe()?;
-        if let Some(Backlog::Bytes { bytes: waiting, .. }) = self.backlog.as_deref_mut() {
-            waiting.extend_from_slice(bytes);
-            return Ok(());
-        }
-        let mut sent = 0;
-        while sent < bytes.len() {
-            match self.stream.try_write(&bytes[sent..]) {
-                Ok(more) => sent += more,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.keep(Backlog::bytes(bytes[sent..].to_vec()));
-                    break;
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
+        self.send_with(SendFlags::empty(), bytes)
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

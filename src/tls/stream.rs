@@ -184,10 +184,7 @@ impl Tls {
                         out.fill(RECORD, |room| data.encode(room))
                             .map_err(Error::Left)?;
                     }
-                    Ok(ConnectionState::TransmitTlsData(data)) => {
-                        out.send().map_err(Error::Left)?;
-                        data.done();
-                    }
+                    Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                     Ok(ConnectionState::PeerClosed) => received.end = true,
                     Ok(_) => idle = true,
                     Err(error) => received.error = Some(error),
@@ -196,7 +193,12 @@ impl Tls {
                 // After an error only the alert is left to be sent.
                 let failed = received.error.is_some() && !self.session.wants_write();
                 if idle || failed {
-                    out.send().map_err(Error::Left)?;
+                    let haste = if failed {
+                        Haste::Now
+                    } else {
+                        haste(&self.session)
+                    };
+                    out.send(haste).map_err(Error::Left)?;
                     return Ok(used);
                 }
             }
@@ -206,6 +208,7 @@ impl Tls {
     /// Encrypts and sends what `write` makes of the session.
     fn write(
         &mut self,
+        haste: Haste,
         write: impl FnOnce(
             WriteTraffic<'_, ServerConnectionData>,
             &mut [u8],
@@ -224,7 +227,7 @@ impl Tls {
                 match state {
                     Ok(ConnectionState::WriteTraffic(traffic)) => {
                         out.fill(BUFFER, |room| write(traffic, room))?;
-                        return out.send();
+                        return out.send(haste);
                     }
                     Ok(ConnectionState::EncodeTlsData(mut data)) => {
                         out.fill(RECORD, |room| data.encode(room))?;
@@ -274,7 +277,7 @@ impl Side for Box<Tls> {
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         for bytes in bytes.chunks(READ) {
-            self.write(|mut traffic, room| traffic.encrypt(bytes, room))?;
+            self.write(Haste::Now, |mut traffic, room| traffic.encrypt(bytes, room))?;
         }
         Ok(())
     }
@@ -282,7 +285,10 @@ impl Side for Box<Tls> {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
             self.finished = true;
-            self.write(|mut traffic, room| traffic.queue_close_notify(room))?;
+            // The end of the stream, which follows at once, takes it along.
+            self.write(Haste::WithNext, |mut traffic, room| {
+                traffic.queue_close_notify(room)
+            })?;
         }
         self.socket.poll_finish(cx)
     }
@@ -294,6 +300,14 @@ impl Side for Box<Tls> {
     fn as_plain(&mut self) -> Option<&mut Plain> {
         None
     }
+}
+
+/// When to send.
+#[derive(Clone, Copy)]
+enum Haste {
+    Now,
+    /// With what comes next: the peer does not wait for it.
+    WithNext,
 }
 
 /// Gathers records, so that a flight of them is sent with one call.
@@ -321,14 +335,17 @@ impl<'a> Outbox<'a> {
         encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> io::Result<()> {
         if self.buffer.len() - self.filled < size {
-            self.send()?;
+            self.send(Haste::WithNext)?;
         }
         self.filled += encode(&mut self.buffer[self.filled..]).map_err(io::Error::other)?;
         Ok(())
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    fn send(&mut self, haste: Haste) -> io::Result<()> {
         let filled = std::mem::take(&mut self.filled);
-        self.socket.send(&self.buffer[..filled])
+        match haste {
+            Haste::Now => self.socket.send(&self.buffer[..filled]),
+            Haste::WithNext => self.socket.send_lazily(&self.buffer[..filled]),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Time on a core of all threads that live. Exact while they sleep; a thread that runs is counted
@@ -11,13 +12,22 @@ pub fn cpu(processes: &[u32]) -> io::Result<Duration> {
     for process in processes {
         for thread in fs::read_dir(format!("/proc/{process}/task"))? {
             let folder = thread?.path();
-            sum += match fs::read_to_string(folder.join("schedstat")) {
-                Ok(text) => Duration::from_nanos(first_number(&text)?),
-                Err(_) => ticks(&fs::read_to_string(folder.join("stat"))?)?,
+            sum += match of_thread(&folder) {
+                // It has ended meanwhile.
+                Err(_) if !folder.exists() => Duration::ZERO,
+                time => time?,
             };
         }
     }
     Ok(sum)
+}
+
+fn of_thread(folder: &Path) -> io::Result<Duration> {
+    match fs::read_to_string(folder.join("schedstat")) {
+        Ok(text) => Ok(Duration::from_nanos(first_number(&text)?)),
+        // Not every kernel has it.
+        Err(_) => ticks(&fs::read_to_string(folder.join("stat"))?),
+    }
 }
 
 /// Memory of processes, in bytes.

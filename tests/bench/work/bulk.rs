@@ -88,7 +88,7 @@ pub fn bulk(
     let time = start.elapsed();
     thread::sleep(TO_REST);
     // Before the connection ends: a thread of a relay that ends takes its time with it.
-    let cpu = cpu(&relay.processes)? - before;
+    let cpu = cpu(&relay.processes)?.saturating_sub(before);
     let bytes = if way == Way::Both { 2 * bytes } else { bytes };
     Ok(Bulk { bytes, cpu, time })
 }

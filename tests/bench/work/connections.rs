@@ -81,7 +81,7 @@ pub fn connections(
         let waits = all(address, handshake, count).await?;
         let time = start.elapsed();
         settle().await;
-        let cpu = cpu(&relay.processes)? - before;
+        let cpu = cpu(&relay.processes)?.saturating_sub(before);
         echoes.abort();
         Ok(Connections { cpu, time, waits })
     });
@@ -136,6 +136,8 @@ async fn one(
 ) -> io::Result<Duration> {
     let start = Instant::now();
     let mut stream = TcpStream::connect(address).await?;
+    // What ends a handshake and what follows are two small writes.
+    stream.set_nodelay(true)?;
     let (config, kind) = match handshake {
         Handshake::None => return exchange(&mut stream, message, start).await,
         Handshake::Full(config) => (config, Full),

@@ -53,7 +53,7 @@ pub fn round_trips(
         times.push(start.elapsed());
     }
     thread::sleep(TO_REST);
-    let cpu = cpu(&relay.processes)? - before;
+    let cpu = cpu(&relay.processes)?.saturating_sub(before);
     times.sort_unstable();
     Ok(RoundTrips {
         cpu,

@@ -15,7 +15,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::cost::{as_f64, cpu};
+use crate::cost::{Cpu, as_f64};
 use crate::pair::{PATIENCE, Upstream};
 use crate::relay::Relay;
 use crate::tls;
@@ -76,12 +76,12 @@ pub fn connections(
             all(address, &first, AT_ONCE).await?;
         }
         settle().await;
-        let before = cpu(&relay.processes)?;
+        let before = Cpu::of(&relay.processes)?;
         let start = Instant::now();
         let waits = all(address, handshake, count).await?;
         let time = start.elapsed();
         settle().await;
-        let cpu = cpu(&relay.processes)?.saturating_sub(before);
+        let cpu = Cpu::of(&relay.processes)?.since(&before);
         echoes.abort();
         Ok(Connections { cpu, time, waits })
     });

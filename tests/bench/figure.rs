@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::cost::as_f64;
 use crate::relay::{Kind, Relay};
-use crate::site::Site;
+use crate::site::{Site, handshake};
 use crate::work::bulk::{Way, bulk};
-use crate::work::connections::connections;
+use crate::work::connections::{Handshake, connections};
 use crate::work::memory::{at_start, held, stalled};
 use crate::work::round_trips::round_trips;
 
@@ -102,7 +102,7 @@ impl Work {
         }
     }
 
-    /// Whether it wants a relay that has done nothing yet. One round says as much as five then.
+    /// Whether it wants a relay that has done nothing yet. One round says as much as five then: memory has no moods.
     pub fn is_memory(self) -> bool {
         matches!(
             self,
@@ -130,20 +130,17 @@ impl Work {
                 vec![moved.cpu_seconds_a_gigabyte(), moved.gigabits_a_second()]
             }
             Self::Connect | Self::Shake { .. } => {
-                let (handshake, count) = match self {
+                let (how, count) = match self {
                     Self::Shake { resumed, tls13 } => {
                         let count = match relay.kind {
                             Kind::HaproxyRsa => amounts.handshakes / 8,
                             _ => amounts.handshakes,
                         };
-                        (site.handshake(resumed, tls13)?, count)
+                        (handshake(resumed, tls13)?, count)
                     }
-                    _ => (
-                        crate::work::connections::Handshake::None,
-                        amounts.connections,
-                    ),
+                    _ => (Handshake::None, amounts.connections),
                 };
-                let done = connections(relay, upstream, &handshake, count)?;
+                let done = connections(relay, upstream, &how, count)?;
                 vec![
                     microseconds(done.cpu_each()),
                     done.a_second(),
@@ -167,7 +164,7 @@ impl Work {
                 ]
             }
             Self::Start => {
-                let memory = at_start(relay)?;
+                let memory = at_start(relay, amounts.pause)?;
                 vec![memory.pss / 1024.0, memory.private_dirty / 1024.0]
             }
             Self::Held { .. } | Self::HeldMany => {
@@ -175,7 +172,7 @@ impl Work {
                     Self::HeldMany => amounts.held_many,
                     _ => amounts.held,
                 };
-                let held = held(relay, upstream, tls, count)?;
+                let held = held(relay, upstream, tls, count, amounts.pause)?;
                 vec![
                     held.each / 1024.0,
                     held.left / 1024.0,
@@ -183,7 +180,7 @@ impl Work {
                 ]
             }
             Self::Stalled { way, .. } => {
-                let stalled = stalled(relay, upstream, tls, way, amounts.stalled)?;
+                let stalled = stalled(relay, upstream, tls, way, amounts.stalled, amounts.pause)?;
                 vec![stalled.each / 1024.0, stalled.sent_each / 1024.0]
             }
         })

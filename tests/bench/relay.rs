@@ -95,7 +95,7 @@ impl Parts {
 
 /// Where a relay listens.
 #[derive(Clone, Copy, Debug)]
-struct Ports {
+struct Listen {
     plain: u16,
     tls: u16,
 }
@@ -103,7 +103,7 @@ struct Ports {
 #[derive(Debug)]
 pub struct Relay {
     pub kind: Kind,
-    ports: Ports,
+    listen: Listen,
     process: Option<Process>,
     /// All processes of it.
     pub processes: Vec<u32>,
@@ -112,69 +112,69 @@ pub struct Relay {
 impl Relay {
     /// Starts one and waits until it takes connections.
     pub fn start(kind: Kind, parts: &Parts) -> io::Result<Self> {
-        let ports = Ports {
+        let listen = Listen {
             plain: port::free()?,
             tls: port::free()?,
         };
         let mut command = match kind {
             Kind::Direct => return Ok(Self::direct(parts)),
-            Kind::Pump => ours(&["pump"], parts, ports)?,
-            Kind::Waproxy => waproxy::command(parts, ports)?,
+            Kind::Pump => ours(&["pump"], parts, listen)?,
+            Kind::Waproxy => waproxy::command(parts, listen)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
-                haproxy::command(kind, parts, ports)?
+                haproxy::command(kind, parts, listen)?
             }
-            Kind::Nginx => nginx::command(parts, ports)?,
-            Kind::Realm => realm::command(parts, ports)?,
+            Kind::Nginx => nginx::command(parts, listen)?,
+            Kind::Realm => realm::command(parts, listen)?,
         };
-        Self::run(kind, &mut command, parts, ports)
+        Self::run(kind, &mut command, parts, listen)
     }
 
     /// A pump that is wrong.
     pub fn faulty(fault: Fault, parts: &Parts) -> io::Result<Self> {
-        let ports = Ports {
+        let listen = Listen {
             plain: port::free()?,
             tls: 0,
         };
         let fault = clap::ValueEnum::to_possible_value(&fault);
         let fault = fault.as_ref().map_or("", |fault| fault.get_name());
-        let mut command = ours(&["faulty", fault], parts, ports)?;
-        Self::run(Kind::Pump, &mut command, parts, ports)
+        let mut command = ours(&["faulty", fault], parts, listen)?;
+        Self::run(Kind::Pump, &mut command, parts, listen)
     }
 
     fn direct(parts: &Parts) -> Self {
-        let ports = Ports {
+        let listen = Listen {
             plain: parts.upstream,
             tls: 0,
         };
         Self {
             kind: Kind::Direct,
-            ports,
+            listen,
             process: None,
             processes: Vec::new(),
         }
     }
 
-    fn run(kind: Kind, command: &mut Command, parts: &Parts, ports: Ports) -> io::Result<Self> {
-        let log = parts.folder.join(format!("{}.log", ports.plain));
+    fn run(kind: Kind, command: &mut Command, parts: &Parts, listen: Listen) -> io::Result<Self> {
+        let log = parts.folder.join(format!("{}.log", listen.plain));
         let mut process = Process::start(command, &log)?;
-        wait(&mut process, ports.plain)?;
+        wait(&mut process, listen.plain)?;
         if kind.has_tls() {
-            wait(&mut process, ports.tls)?;
+            wait(&mut process, listen.tls)?;
         }
         Ok(Self {
             kind,
-            ports,
+            listen,
             processes: process.ids(),
             process: Some(process),
         })
     }
 
     pub fn plain(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.plain).into()
+        (Ipv4Addr::LOCALHOST, self.listen.plain).into()
     }
 
     pub fn tls(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.tls).into()
+        (Ipv4Addr::LOCALHOST, self.listen.tls).into()
     }
 
     /// What is to be said of it when something went wrong.
@@ -189,11 +189,11 @@ impl Relay {
 }
 
 /// A relay that is a command of this program.
-fn ours(words: &[&str], parts: &Parts, ports: Ports) -> io::Result<Command> {
+fn ours(words: &[&str], parts: &Parts, listen: Listen) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command
         .args(words)
-        .arg(ports.plain.to_string())
+        .arg(listen.plain.to_string())
         .arg(parts.upstream.to_string());
     Ok(command)
 }
@@ -212,4 +212,4 @@ fn wait(process: &mut Process, port: u16) -> io::Result<()> {
 }
 
 /// A slow router under emulation takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

@@ -30,7 +30,7 @@ impl<'a> Rounds<'a> {
     ) -> io::Result<()> {
         for figure in figures {
             let count = if figure.work.is_memory() {
-                self.count.div_ceil(3)
+                1
             } else {
                 self.count
             };

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
@@ -31,20 +32,20 @@ impl Site {
             full: config(Version::Tls13, Resumption::disabled())?,
         })
     }
+}
 
-    /// Clients that have no tickets yet.
-    pub fn handshake(&self, resumed: bool, tls13: bool) -> io::Result<Handshake> {
-        let version = if tls13 {
-            Version::Tls13
-        } else {
-            Version::Tls12
-        };
-        Ok(if resumed {
-            Handshake::Resumed(config(version, Resumption::in_memory_sessions(256))?)
-        } else {
-            Handshake::Full(config(version, Resumption::disabled())?)
-        })
-    }
+/// Clients that have no tickets yet.
+pub fn handshake(resumed: bool, tls13: bool) -> io::Result<Handshake> {
+    let version = if tls13 {
+        Version::Tls13
+    } else {
+        Version::Tls12
+    };
+    Ok(if resumed {
+        Handshake::Resumed(config(version, Resumption::in_memory_sessions(256))?)
+    } else {
+        Handshake::Full(config(version, Resumption::disabled())?)
+    })
 }
 
 fn config(version: Version, resumption: Resumption) -> io::Result<Arc<ClientConfig>> {
@@ -65,6 +66,8 @@ pub struct Amounts {
     /// By this project's relay alone.
     pub held_many: u32,
     pub stalled: u32,
+    /// Before memory is looked at.
+    pub pause: Duration,
     /// Of the proof, each way.
     pub proof_bytes: u64,
 }
@@ -79,6 +82,7 @@ impl Amounts {
         held: 3_000,
         held_many: 8_000,
         stalled: 100,
+        pause: Duration::from_secs(1),
         proof_bytes: 8_000_000,
     };
 
@@ -92,6 +96,7 @@ impl Amounts {
         held: 200,
         held_many: 500,
         stalled: 5,
+        pause: Duration::from_millis(150),
         proof_bytes: 1_000_000,
     };
 }

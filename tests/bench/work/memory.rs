@@ -1,5 +1,6 @@
 //! What a relay takes when it does nothing, for connections that it holds, and for connections on
-//! which one side does not read. The relay must be fresh: what it took before it may keep.
+//! which one side does not read. The relay must be fresh: what it took before it may keep. A `pause`
+//! is what it gets to come to rest, and a sender that can send nothing for so long is held.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -15,8 +16,8 @@ use crate::pair::{Client, Pair, Upstream};
 use crate::relay::Relay;
 
 /// What a relay takes before its first connection.
-pub fn at_start(relay: &Relay) -> io::Result<Memory> {
-    thread::sleep(TO_SETTLE);
+pub fn at_start(relay: &Relay, pause: Duration) -> io::Result<Memory> {
+    thread::sleep(pause);
     Memory::of(&relay.processes)
 }
 
@@ -37,18 +38,19 @@ pub fn held(
     upstream: &Upstream,
     tls: Option<&Arc<ClientConfig>>,
     count: u32,
+    pause: Duration,
 ) -> io::Result<Held> {
     drop(used(relay, upstream, tls)?);
-    thread::sleep(TO_SETTLE);
+    thread::sleep(pause);
     let (before, slab_before) = (Memory::of(&relay.processes)?.pss, slab()?);
     let pairs = (0..count).map(|_| used(relay, upstream, tls));
     let pairs = pairs.collect::<io::Result<Vec<_>>>()?;
-    thread::sleep(TO_SETTLE);
+    thread::sleep(pause);
     let each = (Memory::of(&relay.processes)?.pss - before) / f64::from(count);
     let slab_each = (slab()? - slab_before) / f64::from(count);
     drop(pairs);
     // Twice: whatever waits a while to be given back has had its time.
-    thread::sleep(TO_SETTLE * 2);
+    thread::sleep(pause * 2);
     let left = Memory::of(&relay.processes)?.pss - before;
     Ok(Held {
         each,
@@ -83,9 +85,10 @@ pub fn stalled(
     tls: Option<&Arc<ClientConfig>>,
     way: Way,
     count: u32,
+    pause: Duration,
 ) -> io::Result<Stalled> {
     drop(used(relay, upstream, tls)?);
-    thread::sleep(TO_SETTLE);
+    thread::sleep(pause);
     let before = Memory::of(&relay.processes)?.pss;
     let pairs = (0..count).map(|_| used(relay, upstream, tls));
     let mut pairs = pairs.collect::<io::Result<Vec<_>>>()?;
@@ -94,7 +97,7 @@ pub fn stalled(
     }
     let mut sent = 0;
     let mut last = Instant::now();
-    while last.elapsed() < HELD {
+    while last.elapsed() < pause {
         let mut progress = 0;
         for pair in &mut pairs {
             progress += match way {
@@ -125,14 +128,10 @@ fn sender(pair: &Pair, way: Way) -> &TcpStream {
 fn fill(sender: &mut impl Write) -> io::Result<u64> {
     let mut sent = 0;
     loop {
-        match sender.write(&[7; 64 * 1024]) {
+        match sender.write(&[7; 16 * 1024]) {
             Ok(length) => sent += length as u64,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(sent),
             Err(error) => return Err(error),
         }
     }
 }
-
-/// A sender that can send nothing for so long is held.
-const HELD: Duration = Duration::from_millis(700);
-const TO_SETTLE: Duration = Duration::from_millis(1200);

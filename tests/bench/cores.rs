@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -53,7 +54,11 @@ fn move_processes(processes: &[u32], core: usize) -> io::Result<()> {
         for thread in fs::read_dir(format!("/proc/{process}/task"))? {
             let id = thread?.file_name();
             let id = id.to_str().and_then(|id| id.parse().ok());
-            move_thread(id.and_then(Pid::from_raw), core)?;
+            match move_thread(id.and_then(Pid::from_raw), core) {
+                // It has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {}
+                moved => moved?,
+            }
         }
     }
     Ok(())

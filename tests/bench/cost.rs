@@ -1,23 +1,53 @@
 //! What processes have cost until now, as the kernel counts it: time on a core, and memory.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
-/// Time on a core of all threads that live. Exact while they sleep; a thread that runs is counted
-/// up to the last tick, and one that has ended is not counted.
-pub fn cpu(processes: &[u32]) -> io::Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for process in processes {
-        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-            let folder = thread?.path();
-            sum += match fs::read_to_string(folder.join("schedstat")) {
-                Ok(text) => Duration::from_nanos(first_number(&text)?),
-                Err(_) => ticks(&fs::read_to_string(folder.join("stat"))?)?,
-            };
+/// Time on a core of each thread that lives. Exact while they sleep; a thread that runs is counted
+/// up to the last tick.
+#[derive(Debug)]
+pub struct Cpu(BTreeMap<OsString, Duration>);
+
+impl Cpu {
+    pub fn of(processes: &[u32]) -> io::Result<Self> {
+        let mut threads = BTreeMap::new();
+        for process in processes {
+            for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+                let thread = thread?;
+                let folder = thread.path();
+                match of_thread(&folder) {
+                    // It has ended meanwhile.
+                    Err(_) if !folder.exists() => {}
+                    time => {
+                        threads.insert(thread.file_name(), time?);
+                    }
+                }
+            }
         }
+        Ok(Self(threads))
     }
-    Ok(sum)
+
+    /// What was spent since an earlier look by those that still live. That thread by thread: one
+    /// that has ended in between must not be taken off the others.
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let spent = self.0.iter().map(|(thread, time)| {
+            let before = earlier.0.get(thread).copied().unwrap_or_default();
+            time.saturating_sub(before)
+        });
+        spent.sum()
+    }
+}
+
+fn of_thread(folder: &Path) -> io::Result<Duration> {
+    match fs::read_to_string(folder.join("schedstat")) {
+        Ok(text) => Ok(Duration::from_nanos(first_number(&text)?)),
+        // Not every kernel has it.
+        Err(_) => ticks(&fs::read_to_string(folder.join("stat"))?),
+    }
 }
 
 /// Memory of processes, in bytes.

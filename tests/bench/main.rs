@@ -9,12 +9,25 @@
 mod certificate;
 mod cores;
 mod cost;
+mod faulty;
+mod figure;
+mod figures;
+mod host;
 mod inside;
 mod pair;
 mod port;
 mod process;
+mod proof;
 mod pump;
+// The bytes of the tests; not all that makes them is wanted here.
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../it/support/random.rs"]
+mod random;
 mod relay;
+mod results;
+mod rounds;
+mod site;
+mod table;
 mod tls;
 mod work;
 
@@ -30,6 +43,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Relays wrongly, for ever.
+    Faulty {
+        /// What is wrong.
+        fault: faulty::Fault,
+        /// Where to listen.
+        port: u16,
+        /// Where to connect to.
+        upstream: u16,
+    },
+    /// Compares relays on this machine.
+    Host(host::Options),
     /// Measures one relay on a small machine.
     Inside(inside::Options),
     /// Relays by splice alone, for ever.
@@ -43,11 +67,18 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Inside(options) => inside::run(&options),
-        Command::Pump { port, upstream } => pump::run(port, upstream),
+        Command::Faulty {
+            fault,
+            port,
+            upstream,
+        } => faulty::run(port, upstream, fault).map(|()| true),
+        Command::Host(options) => host::run(&options),
+        Command::Inside(options) => inside::run(&options).map(|()| true),
+        Command::Pump { port, upstream } => pump::run(port, upstream).map(|()| true),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error}");
             ExitCode::FAILURE

@@ -40,12 +40,12 @@ impl Upstream {
 
     /// The connection on which these bytes come first. Others are of those who looked whether we
     /// are there.
-    fn accept(&self, first: &[u8; 4]) -> io::Result<TcpStream> {
+    fn accept(&self, first: [u8; 4]) -> io::Result<TcpStream> {
         loop {
             let (mut stream, _) = self.listener.accept()?;
             patient(&stream)?;
             let mut bytes = [0; 4];
-            if stream.read_exact(&mut bytes).is_ok() && bytes == *first {
+            if stream.read_exact(&mut bytes).is_ok() && bytes == first {
                 return Ok(stream);
             }
         }
@@ -71,7 +71,7 @@ impl Pair {
         let mut client = Client::connect(relay, tls)?;
         let first = NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
         client.write_all(&first)?;
-        let upstream = upstream.accept(&first)?;
+        let upstream = upstream.accept(first)?;
         Ok(Self { client, upstream })
     }
 }

@@ -41,4 +41,5 @@ fn direction(source: &TcpStream, sink: &TcpStream) -> io::Result<()> {
     }
 }
 
+/// As large as users may have it; less made it slower, and `SPLICE_F_MORE` holds back the last bytes.
 const PIPE: usize = 1024 * 1024;

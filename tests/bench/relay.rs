@@ -15,11 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
+use crate::faulty::Fault;
 use crate::port;
 use crate::process::Process;
 
 /// The relays there are, in the order of the tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
 pub enum Kind {
     /// None: clients connect to the upstream.
     Direct,
@@ -94,7 +95,7 @@ impl Parts {
 
 /// Where a relay listens.
 #[derive(Clone, Copy, Debug)]
-struct Ports {
+struct Listen {
     plain: u16,
     tls: u16,
 }
@@ -102,7 +103,7 @@ struct Ports {
 #[derive(Debug)]
 pub struct Relay {
     pub kind: Kind,
-    ports: Ports,
+    listen: Listen,
     process: Option<Process>,
     /// All processes of it.
     pub processes: Vec<u32>,
@@ -111,50 +112,69 @@ pub struct Relay {
 impl Relay {
     /// Starts one and waits until it takes connections.
     pub fn start(kind: Kind, parts: &Parts) -> io::Result<Self> {
-        let ports = Ports {
+        let listen = Listen {
             plain: port::free()?,
             tls: port::free()?,
         };
         let mut command = match kind {
-            Kind::Direct => {
-                return Ok(Self {
-                    kind,
-                    ports: Ports {
-                        plain: parts.upstream,
-                        tls: 0,
-                    },
-                    process: None,
-                    processes: Vec::new(),
-                });
-            }
-            Kind::Pump => pump(parts, ports)?,
-            Kind::Waproxy => waproxy::command(parts, ports)?,
+            Kind::Direct => return Ok(Self::direct(parts)),
+            Kind::Pump => ours(&["pump"], parts, listen)?,
+            Kind::Waproxy => waproxy::command(parts, listen)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
-                haproxy::command(kind, parts, ports)?
+                haproxy::command(kind, parts, listen)?
             }
-            Kind::Nginx => nginx::command(parts, ports)?,
-            Kind::Realm => realm::command(parts, ports)?,
+            Kind::Nginx => nginx::command(parts, listen)?,
+            Kind::Realm => realm::command(parts, listen)?,
         };
-        let log = parts.folder.join(format!("{}.log", ports.plain));
-        let mut process = Process::start(&mut command, &log)?;
-        wait(&mut process, ports.plain)?;
+        Self::run(kind, &mut command, parts, listen)
+    }
+
+    /// A pump that is wrong.
+    pub fn faulty(fault: Fault, parts: &Parts) -> io::Result<Self> {
+        let listen = Listen {
+            plain: port::free()?,
+            tls: 0,
+        };
+        let fault = clap::ValueEnum::to_possible_value(&fault);
+        let fault = fault.as_ref().map_or("", |fault| fault.get_name());
+        let mut command = ours(&["faulty", fault], parts, listen)?;
+        Self::run(Kind::Pump, &mut command, parts, listen)
+    }
+
+    fn direct(parts: &Parts) -> Self {
+        let listen = Listen {
+            plain: parts.upstream,
+            tls: 0,
+        };
+        Self {
+            kind: Kind::Direct,
+            listen,
+            process: None,
+            processes: Vec::new(),
+        }
+    }
+
+    fn run(kind: Kind, command: &mut Command, parts: &Parts, listen: Listen) -> io::Result<Self> {
+        let log = parts.folder.join(format!("{}.log", listen.plain));
+        let mut process = Process::start(command, &log)?;
+        wait(&mut process, listen.plain)?;
         if kind.has_tls() {
-            wait(&mut process, ports.tls)?;
+            wait(&mut process, listen.tls)?;
         }
         Ok(Self {
             kind,
-            ports,
+            listen,
             processes: process.ids(),
             process: Some(process),
         })
     }
 
     pub fn plain(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.plain).into()
+        (Ipv4Addr::LOCALHOST, self.listen.plain).into()
     }
 
     pub fn tls(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.tls).into()
+        (Ipv4Addr::LOCALHOST, self.listen.tls).into()
     }
 
     /// What is to be said of it when something went wrong.
@@ -168,11 +188,12 @@ impl Relay {
     }
 }
 
-fn pump(parts: &Parts, ports: Ports) -> io::Result<Command> {
+/// A relay that is a command of this program.
+fn ours(words: &[&str], parts: &Parts, listen: Listen) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command
-        .arg("pump")
-        .arg(ports.plain.to_string())
+        .args(words)
+        .arg(listen.plain.to_string())
         .arg(parts.upstream.to_string());
     Ok(command)
 }
@@ -191,4 +212,4 @@ fn wait(process: &mut Process, port: u16) -> io::Result<()> {
 }
 
 /// A slow router under emulation takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

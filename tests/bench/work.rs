@@ -3,4 +3,5 @@
 
 pub mod bulk;
 pub mod connections;
+pub mod memory;
 pub mod round_trips;

@@ -1,13 +1,13 @@
-//! HAProxy with one thread. It refuses to start where it may not open files for all connections,
-//! and these machines allow 20,000 files.
+//! HAProxy with one thread. It refuses to start where it may not open files for all connections and
+//! for the pipes of one in four, and these machines allow 20,000 files.
 
 use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Kind, Parts, Ports};
+use super::{Kind, Listen, Parts};
 
-pub fn command(kind: Kind, parts: &Parts, ports: Ports) -> io::Result<Command> {
+pub fn command(kind: Kind, parts: &Parts, listen: Listen) -> io::Result<Command> {
     let buffers = match kind {
         Kind::Haproxy | Kind::HaproxyRsa => "tune.bufsize 4096",
         _ => "",
@@ -18,7 +18,7 @@ pub fn command(kind: Kind, parts: &Parts, ports: Ports) -> io::Result<Command> {
     };
     let text = format!(
         "global
-    maxconn 9000
+    maxconn 7500
     nbthread 1
     {buffers}
 defaults
@@ -37,11 +37,11 @@ backend bench
     server bench 127.0.0.1:{upstream}
 ",
         pair = parts.certificate(kind)?.both.display(),
-        plain = ports.plain,
-        tls = ports.tls,
+        plain = listen.plain,
+        tls = listen.tls,
         upstream = parts.upstream,
     );
-    let file = parts.folder.join(format!("haproxy-{}.cfg", ports.plain));
+    let file = parts.folder.join(format!("haproxy-{}.cfg", listen.plain));
     fs::write(&file, text)?;
     let mut command = Command::new(&parts.haproxy);
     command.arg("-db").arg("-f").arg(file);

@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Kind, Parts, Ports};
+use super::{Kind, Listen, Parts};
 
-pub fn command(parts: &Parts, ports: Ports) -> io::Result<Command> {
+pub fn command(parts: &Parts, listen: Listen) -> io::Result<Command> {
     let certificate = parts.certificate(Kind::Nginx)?;
-    let folder = parts.folder.join(format!("nginx-{}", ports.plain));
+    let folder = parts.folder.join(format!("nginx-{}", listen.plain));
     fs::create_dir(&folder)?;
     let text = format!(
         "load_module /usr/lib/nginx/modules/ngx_stream_module.so;
@@ -37,8 +37,8 @@ stream {{
         folder = folder.display(),
         cert = certificate.cert.display(),
         key = certificate.key.display(),
-        plain = ports.plain,
-        tls = ports.tls,
+        plain = listen.plain,
+        tls = listen.tls,
         upstream = parts.upstream,
     );
     let file = folder.join("conf");

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Kind, Parts, Ports};
+use super::{Kind, Listen, Parts};
 
-pub fn command(parts: &Parts, ports: Ports) -> io::Result<Command> {
+pub fn command(parts: &Parts, listen: Listen) -> io::Result<Command> {
     let certificate = parts.certificate(Kind::Realm)?;
     let text = format!(
         "[[endpoints]]
@@ -19,11 +19,11 @@ listen_transport = \"tls;cert={cert};key={key}\"
 ",
         cert = certificate.cert.display(),
         key = certificate.key.display(),
-        plain = ports.plain,
-        tls = ports.tls,
+        plain = listen.plain,
+        tls = listen.tls,
         upstream = parts.upstream,
     );
-    let file = parts.folder.join(format!("realm-{}.toml", ports.plain));
+    let file = parts.folder.join(format!("realm-{}.toml", listen.plain));
     fs::write(&file, text)?;
     let mut command = Command::new(&parts.realm);
     command.arg("-c").arg(file).env("TOKIO_WORKER_THREADS", "1");

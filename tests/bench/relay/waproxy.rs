@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Kind, Parts, Ports};
+use super::{Kind, Listen, Parts};
 
-pub fn command(parts: &Parts, ports: Ports) -> io::Result<Command> {
+pub fn command(parts: &Parts, listen: Listen) -> io::Result<Command> {
     let certificate = parts.certificate(Kind::Waproxy)?;
     let text = format!(
         "config waproxy 'main'
@@ -34,14 +34,14 @@ config upstream 'bench'
 ",
         cert = certificate.cert.display(),
         key = certificate.key.display(),
-        plain = ports.plain,
-        tls = ports.tls,
+        plain = listen.plain,
+        tls = listen.tls,
         upstream = parts.upstream,
     );
     let place = |suffix| {
         parts
             .folder
-            .join(format!("waproxy-{}{suffix}", ports.plain))
+            .join(format!("waproxy-{}{suffix}", listen.plain))
     };
     let file = place(".config");
     fs::write(&file, text)?;

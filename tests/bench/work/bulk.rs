@@ -1,19 +1,17 @@
-//! Many bytes over one connection. The load does as little for them as it can: it sends from a
-//! file in memory and has the kernel throw away what comes, ciphertext unread.
+//! Many bytes over one connection. The load does as little for them as it can: it
+//! sends zeros and has the kernel throw away what comes, ciphertext unread.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create, sendfile};
 use rustix::net::{RecvFlags, recv};
 use rustls::ClientConfig;
 
-use crate::cost::{as_f64, cpu};
-use crate::pair::{Client, Pair, Upstream};
+use crate::cost::{Cpu, as_f64};
+use crate::pair::{Pair, Upstream};
 use crate::relay::Relay;
 
 /// Which way they go.
@@ -57,17 +55,17 @@ pub fn bulk(
     let (mut client, upstream) = (pair.client, pair.upstream);
     // How many bytes of ciphertext there are is the relay's business; only their end tells.
     let until_end = tls.is_some();
-    let before = cpu(&relay.processes)?;
+    let before = Cpu::of(&relay.processes)?;
     let start = Instant::now();
     thread::scope(|scope| {
         let mut threads = Vec::new();
         if way != Way::Down {
-            threads.push(scope.spawn(|| send(&mut client, bytes)));
+            threads.push(scope.spawn(|| send_zeros(&mut client, bytes)));
             threads.push(scope.spawn(|| discard(&upstream, bytes)));
         }
         if way != Way::Up {
             threads.push(scope.spawn(|| {
-                send_from_memory(&upstream, bytes)?;
+                send_zeros(&upstream, bytes)?;
                 if until_end {
                     upstream.shutdown(Shutdown::Write)?;
                 }
@@ -88,7 +86,7 @@ pub fn bulk(
     let time = start.elapsed();
     thread::sleep(TO_REST);
     // Before the connection ends: a thread of a relay that ends takes its time with it.
-    let cpu = cpu(&relay.processes)? - before;
+    let cpu = Cpu::of(&relay.processes)?.since(&before);
     let bytes = if way == Way::Both { 2 * bytes } else { bytes };
     Ok(Bulk { bytes, cpu, time })
 }
@@ -96,44 +94,25 @@ pub fn bulk(
 /// Until a relay has nothing more to do.
 const TO_REST: Duration = Duration::from_millis(20);
 
-fn send(client: &mut Client, bytes: u64) -> io::Result<()> {
-    let stream = match client {
-        Client::Plain(stream) => return send_from_memory(stream, bytes),
-        Client::Tls(stream) => stream,
-    };
-    let zeros = vec![0; CHUNK];
+/// Plain writes: `sendfile` was measured to load the sender more, and the relays, which get its
+/// bytes in pages instead of larger pieces.
+fn send_zeros(mut stream: impl Write, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; PIECE];
     let mut rest = bytes;
     while rest > 0 {
-        let length = chunk(rest);
+        let length = piece(rest);
         stream.write_all(&zeros[..length])?;
         rest -= length as u64;
     }
     stream.flush()
 }
 
-fn send_from_memory(stream: &TcpStream, bytes: u64) -> io::Result<()> {
-    let file = memory()?;
-    let mut rest = bytes;
-    while rest > 0 {
-        let sent = sendfile(stream, &file, Some(&mut 0), chunk(rest))?;
-        rest -= sent as u64;
-    }
-    Ok(())
-}
-
-/// A file of zeros that no disk has.
-fn memory() -> io::Result<OwnedFd> {
-    let file = memfd_create("bench", MemfdFlags::CLOEXEC)?;
-    ftruncate(&file, CHUNK as u64)?;
-    Ok(file)
-}
-
 /// Receives exactly so many bytes and looks at none.
 fn discard(stream: &TcpStream, bytes: u64) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; PIECE];
     let mut rest = bytes;
     while rest > 0 {
-        let length = chunk(rest);
+        let length = piece(rest);
         match recv(stream, &mut buffer[..length], RecvFlags::TRUNC)?.1 {
             0 => return Err(cut(rest)),
             length => rest -= length as u64,
@@ -144,7 +123,7 @@ fn discard(stream: &TcpStream, bytes: u64) -> io::Result<()> {
 
 /// Receives what there is, which must be some more than `bytes`, but not much.
 fn discard_to_end(stream: &TcpStream, bytes: u64) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; PIECE];
     let mut come = 0;
     loop {
         match recv(stream, &mut *buffer, RecvFlags::TRUNC)?.1 {
@@ -163,8 +142,9 @@ fn cut(rest: u64) -> io::Error {
     io::Error::other(format!("{rest} bytes did not come"))
 }
 
-fn chunk(rest: u64) -> usize {
-    usize::try_from(rest).unwrap_or(CHUNK).min(CHUNK)
-}
+/// Small enough for the caches that all of this shares.
+const PIECE: usize = 256 * 1024;
 
-const CHUNK: usize = 1024 * 1024;
+fn piece(rest: u64) -> usize {
+    usize::try_from(rest).unwrap_or(PIECE).min(PIECE)
+}

@@ -15,7 +15,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::cost::{as_f64, cpu};
+use crate::cost::{Cpu, as_f64};
 use crate::pair::{PATIENCE, Upstream};
 use crate::relay::Relay;
 use crate::tls;
@@ -76,12 +76,12 @@ pub fn connections(
             all(address, &first, AT_ONCE).await?;
         }
         settle().await;
-        let before = cpu(&relay.processes)?;
+        let before = Cpu::of(&relay.processes)?;
         let start = Instant::now();
         let waits = all(address, handshake, count).await?;
         let time = start.elapsed();
         settle().await;
-        let cpu = cpu(&relay.processes)? - before;
+        let cpu = Cpu::of(&relay.processes)?.since(&before);
         echoes.abort();
         Ok(Connections { cpu, time, waits })
     });
@@ -136,6 +136,8 @@ async fn one(
 ) -> io::Result<Duration> {
     let start = Instant::now();
     let mut stream = TcpStream::connect(address).await?;
+    // What ends a handshake and what follows are two small writes.
+    stream.set_nodelay(true)?;
     let (config, kind) = match handshake {
         Handshake::None => return exchange(&mut stream, message, start).await,
         Handshake::Full(config) => (config, Full),

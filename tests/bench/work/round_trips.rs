@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use crate::cost::{as_f64, cpu};
+use crate::cost::{Cpu, as_f64};
 use crate::pair::{Pair, Upstream};
 use crate::relay::Relay;
 
@@ -45,7 +45,7 @@ pub fn round_trips(
         round(&mut pairs, &message, &mut buffer)?;
     }
     thread::sleep(TO_REST);
-    let before = cpu(&relay.processes)?;
+    let before = Cpu::of(&relay.processes)?;
     let mut times = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
@@ -53,7 +53,7 @@ pub fn round_trips(
         times.push(start.elapsed());
     }
     thread::sleep(TO_REST);
-    let cpu = cpu(&relay.processes)? - before;
+    let cpu = Cpu::of(&relay.processes)?.since(&before);
     times.sort_unstable();
     Ok(RoundTrips {
         cpu,

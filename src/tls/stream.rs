@@ -193,12 +193,7 @@ impl Tls {
                 // After an error only the alert is left to be sent.
                 let failed = received.error.is_some() && !self.session.wants_write();
                 if idle || failed {
-                    let haste = if failed {
-                        Haste::Now
-                    } else {
-                        haste(&self.session)
-                    };
-                    out.send(haste).map_err(Error::Left)?;
+                    out.send(Haste::Now).map_err(Error::Left)?;
                     return Ok(used);
                 }
             }

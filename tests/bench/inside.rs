@@ -34,7 +34,7 @@ pub struct Options {
     /// Ciphers that clients offer.
     #[arg(long, default_value = "any")]
     cipher: Cipher,
-    /// Bytes of each bulk transfer, and of each direction.
+    /// Bytes of each bulk transfer.
     #[arg(long, default_value_t = 32_000_000)]
     bytes: u64,
     /// Bytes of each bulk transfer over TLS.

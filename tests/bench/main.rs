@@ -31,6 +31,7 @@ mod table;
 mod tls;
 mod work;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,9 @@ use clap::{Parser, Subcommand};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Said by `cargo bench`.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
 }
 
 #[derive(Subcommand)]
@@ -56,6 +60,14 @@ enum Command {
     Host(host::Options),
     /// Measures one relay on a small machine.
     Inside(inside::Options),
+    /// Becomes a program that ends with its parent.
+    Leash {
+        /// The parent.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        words: Vec<OsString>,
+    },
     /// Relays by splice alone, for ever.
     Pump {
         /// Where to listen.
@@ -74,6 +86,7 @@ fn main() -> ExitCode {
         } => faulty::run(port, upstream, fault).map(|()| true),
         Command::Host(options) => host::run(&options),
         Command::Inside(options) => inside::run(&options).map(|()| true),
+        Command::Leash { parent, words } => Err(process::leash(parent, &words)),
         Command::Pump { port, upstream } => pump::run(port, upstream).map(|()| true),
     };
     match done {

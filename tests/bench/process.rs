@@ -1,13 +1,17 @@
-//! Programs that the bench starts, none of which outlives it. What they say goes to a file.
+//! Programs that the bench starts, none of which outlives it, not even one that is killed. What they
+//! say goes to a file.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 #[derive(Debug)]
 pub struct Process {
@@ -16,17 +20,22 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
+    pub fn start(command: &Command, log: &Path) -> io::Result<Self> {
         let said = File::create(log)?;
-        let child = command
+        let child = Command::new(env::current_exe()?)
+            .arg("leash")
+            .arg(process::id().to_string())
+            .arg(command.get_program())
+            .args(command.get_args())
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said)
-            .spawn()
-            .map_err(|error| {
-                let program = command.get_program().display();
-                io::Error::other(format!("{program} does not start: {error}"))
-            })?;
+            .spawn()?;
         let log = log.to_owned();
         Ok(Self { child, log })
     }
@@ -70,6 +79,26 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Becomes another program, which is told to end when the process `parent` has ended, however that
+/// came.
+pub fn leash(parent: u32, words: &[OsString]) -> io::Error {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return error.into();
+    }
+    if process_id(getppid()) != Some(parent) {
+        return io::Error::other("the parent has ended already");
+    }
+    let [program, arguments @ ..] = words else {
+        return io::Error::other("no program");
+    };
+    let error = Command::new(program).args(arguments).exec();
+    io::Error::other(format!("{} does not start: {error}", program.display()))
+}
+
+fn process_id(pid: Option<Pid>) -> Option<u32> {
+    u32::try_from(pid?.as_raw_nonzero().get()).ok()
 }
 
 const GRACE: Duration = Duration::from_secs(5);

@@ -116,7 +116,7 @@ impl Relay {
             plain: port::free()?,
             tls: port::free()?,
         };
-        let mut command = match kind {
+        let command = match kind {
             Kind::Direct => return Ok(Self::direct(parts)),
             Kind::Pump => ours(&["pump"], parts, listen)?,
             Kind::Waproxy => waproxy::command(parts, listen)?,
@@ -126,7 +126,7 @@ impl Relay {
             Kind::Nginx => nginx::command(parts, listen)?,
             Kind::Realm => realm::command(parts, listen)?,
         };
-        Self::run(kind, &mut command, parts, listen)
+        Self::run(kind, &command, parts, listen)
     }
 
     /// A pump that is wrong.
@@ -137,8 +137,8 @@ impl Relay {
         };
         let fault = clap::ValueEnum::to_possible_value(&fault);
         let fault = fault.as_ref().map_or("", |fault| fault.get_name());
-        let mut command = ours(&["faulty", fault], parts, listen)?;
-        Self::run(Kind::Pump, &mut command, parts, listen)
+        let command = ours(&["faulty", fault], parts, listen)?;
+        Self::run(Kind::Pump, &command, parts, listen)
     }
 
     fn direct(parts: &Parts) -> Self {
@@ -154,7 +154,7 @@ impl Relay {
         }
     }
 
-    fn run(kind: Kind, command: &mut Command, parts: &Parts, listen: Listen) -> io::Result<Self> {
+    fn run(kind: Kind, command: &Command, parts: &Parts, listen: Listen) -> io::Result<Self> {
         let log = parts.folder.join(format!("{}.log", listen.plain));
         let mut process = Process::start(command, &log)?;
         wait(&mut process, listen.plain)?;

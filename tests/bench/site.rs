@@ -55,7 +55,7 @@ fn config(version: Version, resumption: Resumption) -> io::Result<Arc<ClientConf
 /// How much of everything a round does.
 #[derive(Clone, Copy, Debug)]
 pub struct Amounts {
-    /// Of a bulk transfer, each way.
+    /// Of a bulk transfer; one both ways has half of them each way.
     pub bytes: u64,
     /// The same over TLS.
     pub tls_bytes: u64,
@@ -74,8 +74,8 @@ pub struct Amounts {
 
 impl Amounts {
     pub const FULL: Self = Self {
-        bytes: 1_500_000_000,
-        tls_bytes: 500_000_000,
+        bytes: 1_000_000_000,
+        tls_bytes: 400_000_000,
         connections: 8_000,
         handshakes: 1_600,
         round_trips: 16_000,

@@ -42,7 +42,7 @@ impl Bulk {
     }
 }
 
-/// Moves `bytes` each way.
+/// Moves `bytes`, half of them each way if that is both.
 pub fn bulk(
     relay: &Relay,
     upstream: &Upstream,
@@ -50,6 +50,7 @@ pub fn bulk(
     way: Way,
     bytes: u64,
 ) -> io::Result<Bulk> {
+    let each_way = if way == Way::Both { bytes / 2 } else { bytes };
     let pair = Pair::open(relay, upstream, tls)?;
     let incoming = pair.client.socket().try_clone()?;
     let (mut client, upstream) = (pair.client, pair.upstream);
@@ -60,12 +61,12 @@ pub fn bulk(
     thread::scope(|scope| {
         let mut threads = Vec::new();
         if way != Way::Down {
-            threads.push(scope.spawn(|| send_zeros(&mut client, bytes)));
-            threads.push(scope.spawn(|| discard(&upstream, bytes)));
+            threads.push(scope.spawn(|| send_zeros(&mut client, each_way)));
+            threads.push(scope.spawn(|| discard(&upstream, each_way)));
         }
         if way != Way::Up {
             threads.push(scope.spawn(|| {
-                send_zeros(&upstream, bytes)?;
+                send_zeros(&upstream, each_way)?;
                 if until_end {
                     upstream.shutdown(Shutdown::Write)?;
                 }
@@ -73,9 +74,9 @@ pub fn bulk(
             }));
             threads.push(scope.spawn(|| {
                 if until_end {
-                    discard_to_end(&incoming, bytes)
+                    discard_to_end(&incoming, each_way)
                 } else {
-                    discard(&incoming, bytes)
+                    discard(&incoming, each_way)
                 }
             }));
         }
@@ -87,7 +88,6 @@ pub fn bulk(
     thread::sleep(TO_REST);
     // Before the connection ends: a thread of a relay that ends takes its time with it.
     let cpu = Cpu::of(&relay.processes)?.since(&before);
-    let bytes = if way == Way::Both { 2 * bytes } else { bytes };
     Ok(Bulk { bytes, cpu, time })
 }
 

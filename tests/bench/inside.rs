@@ -4,17 +4,19 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 
 use crate::certificate::Certificate;
-use crate::cost::{Memory, as_f64};
+use crate::cost::as_f64;
 use crate::pair::Upstream;
 use crate::port;
 use crate::relay::{Kind, Parts, Relay};
 use crate::tls::{self, Cipher, Version};
 use crate::work::bulk::{Way, bulk};
 use crate::work::connections::{Handshake, connections};
+use crate::work::memory::{at_start, held};
 use crate::work::round_trips::round_trips;
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +51,9 @@ pub struct Options {
     /// Round trips.
     #[arg(long, default_value_t = 2_000)]
     round_trips: u32,
+    /// Connections of each kind that are held.
+    #[arg(long, default_value_t = 100)]
+    held: u32,
 }
 
 pub fn run(options: &Options) -> io::Result<()> {
@@ -87,7 +92,13 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     let full = config(Version::Tls13, Resumption::disabled())?;
     let resuming = config(Version::Tls13, Resumption::in_memory_sessions(256))?;
 
-    say("start_pss", Memory::of(&relay.processes)?.pss, "B");
+    let start = at_start(relay, PAUSE)?;
+    say("start_pss", start.pss, "B");
+    say("start_private_dirty", start.private_dirty, "B");
+    for (figure, tls) in [("held_plain", None), ("held_tls", Some(&full))] {
+        let held = held(relay, upstream, tls, options.held, PAUSE)?;
+        say(figure, held.each, "B");
+    }
     for (figure, tls, way) in [
         ("plain_up", None, Way::Up),
         ("plain_down", None, Way::Down),
@@ -120,9 +131,11 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
         let done = round_trips(relay, upstream, tls, 64, 1, options.round_trips)?;
         say(figure, nanoseconds(done.cpu_each()), "ns");
     }
-    say("end_pss", Memory::of(&relay.processes)?.pss, "B");
     Ok(())
 }
+
+/// For a relay to come to rest.
+const PAUSE: Duration = Duration::from_millis(200);
 
 fn nanoseconds(time: std::time::Duration) -> f64 {
     as_f64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))

@@ -7,9 +7,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
+use rustls::{ProtocolVersion, ServerConfig};
 
 use crate::side::{BUFFER, Plain, READ, Side, with_buffer};
 
@@ -193,7 +193,8 @@ impl Tls {
                 // After an error only the alert is left to be sent.
                 let failed = received.error.is_some() && !self.session.wants_write();
                 if idle || failed {
-                    out.send(Haste::Now).map_err(Error::Left)?;
+                    let haste = haste(&self.session, received);
+                    out.send(haste).map_err(Error::Left)?;
                     return Ok(used);
                 }
             }
@@ -303,6 +304,19 @@ enum Haste {
     Now,
     /// With what comes next: the peer does not wait for it.
     WithNext,
+}
+
+/// How urgent is what the session has to say to what it has received. After a handshake of TLS 1.3
+/// those are tickets and new keys (RFC 8446, 4.6), and where the client has spoken, they can wait for
+/// the answer. Where it has not, its own next words may wait for the acknowledgement (RFC 896).
+fn haste(session: &UnbufferedServerConnection, received: &Received) -> Haste {
+    let is_done = !session.is_handshaking() && received.error.is_none();
+    let has_spoken = received.plain > 0 && !received.end;
+    if is_done && has_spoken && session.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
+        Haste::WithNext
+    } else {
+        Haste::Now
+    }
 }
 
 /// Gathers records, so that a flight of them is sent with one call.

@@ -141,7 +141,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let relay = self.get_mut();
-        let before = (relay.up.flow, relay.down.flow, relay.gone);
+        let before = relay.state();
 
         let mut up = 0;
         let pumped = pump(
@@ -174,7 +174,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
         if let Some(end) = relay.end() {
             return Poll::Ready(end);
         }
-        if up + down > 0 || before != (relay.up.flow, relay.down.flow, relay.gone) {
+        if up + down > 0 || before != relay.state() {
             let seconds = relay.next_look();
             relay.deadline.set(seconds);
         }
@@ -193,6 +193,12 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
 }
 
 impl<C: Side, U: Side> Relay<C, U> {
+    /// All that changes where something happens, but for bytes that pass at once.
+    fn state(&self) -> impl PartialEq + use<C, U> {
+        let waiting = (self.client.waiting(), self.upstream.waiting());
+        (self.up.flow, self.down.flow, self.gone, waiting)
+    }
+
     /// Notes why the direction that starts at `source` cannot go on.
     fn fault(&mut self, fault: Fault, source: Party) {
         let (flow, opposite, sink) = match source {
@@ -276,7 +282,7 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// a pipe back.
     fn next_look(&mut self) -> u32 {
         let patience = self.patience_now();
-        if self.plain_sides().any(|side| side.holds_pipe()) {
+        if self.plain_sides().any(|side| side.can_unpipe()) {
             STALL.min(patience)
         } else {
             patience
@@ -287,7 +293,7 @@ impl<C: Side, U: Side> Relay<C, U> {
     /// where there are none.
     fn take_back_pipes(&mut self) -> bool {
         let mut taken = false;
-        for side in self.plain_sides().filter(|side| side.holds_pipe()) {
+        for side in self.plain_sides().filter(|side| side.can_unpipe()) {
             // Where bytes cannot be had out of it they are lost, and the relay ends with a reset.
             taken |= side.unpipe().is_ok();
         }

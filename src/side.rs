@@ -29,6 +29,9 @@ pub trait Side {
     /// now. What arrived before the reset can still be read.
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// Bytes that were sent and that the peer would not take yet.
+    fn waiting(&self) -> usize;
+
     /// Ready when the peer has taken all that was sent.
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 

@@ -4,15 +4,25 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::LazyLock;
 
 use rustix::buffer::spare_capacity;
-use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::system::sysinfo;
 
-/// The most that a pipe takes at once, in bytes. That is how much a stalled direction keeps.
-const CAPACITY: usize = 64 * 1024;
+/// Pipes of a thread. Each takes two file descriptors, and Linux wants a user to have no more than
+/// 64 MiB of them in all (pipe(7)).
+pub const MOST: usize = 32;
 
-/// Pipes of a thread. Linux allows a user 64 MiB in all, and each takes two file descriptors.
-pub const MOST: usize = 64;
+/// The least that is moved at once, in bytes, and the most that is taken back into memory.
+pub(super) const LEAST: usize = 64 * 1024;
+
+/// The most that is moved at once, which is what Linux lets anybody have in one pipe.
+const LARGEST: usize = 1024 * 1024;
+
+/// Bytes that are moved at once. More at once wakes all who wait for them less often; but it is the
+/// kernel's memory while a peer does not take them, so small machines stay with the least.
+static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(total_memory()));
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0 }) };
@@ -52,6 +62,10 @@ impl Pool {
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         self.made += 1;
+        if *CAPACITY > LEAST {
+            // A user who has many keeps small ones.
+            let _ = fcntl_setpipe_size(&write, *CAPACITY);
+        }
         Some(Ends { read, write })
     }
 }
@@ -73,9 +87,14 @@ impl Pipe {
         self.len == 0
     }
 
-    /// Moves what `source` has into it, if it is empty, and returns how much that was.
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Moves what `source` has into it, as far as there is room, and returns how much that was.
     pub fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
-        let moved = splice(source, None, &self.ends().write, None, CAPACITY, FLAGS)?;
+        let moved = splice(source, None, &self.ends().write, None, *CAPACITY, FLAGS)?;
         self.len += moved;
         Ok(moved)
     }
@@ -111,4 +130,80 @@ impl Drop for Pipe {
     }
 }
 
+/// A 4,096th of a machine's `memory`, in bytes, within bounds.
+fn capacity_for(memory: usize) -> usize {
+    (memory / 4_096).clamp(LEAST, LARGEST)
+}
+
+/// Bytes of memory that the machine has.
+fn total_memory() -> usize {
+    let info = sysinfo();
+    let units = usize::try_from(info.totalram).unwrap_or(usize::MAX);
+    units.saturating_mul(info.mem_unit.try_into().unwrap_or(1))
+}
+
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn small_machines_move_less_at_once() {
+        const MIB: usize = 1 << 20;
+        for (memory, capacity) in [
+            (0, LEAST),
+            (64 * MIB, LEAST),
+            (256 * MIB, LEAST),
+            (1_024 * MIB, 256 * 1024),
+            (usize::MAX, LARGEST),
+        ] {
+            assert_eq!(capacity_for(memory), capacity, "{memory}");
+        }
+        assert!(total_memory() > 64 * MIB);
+    }
+
+    #[test]
+    fn emptied_pipe_is_lent_again_and_a_lost_one_replaced() {
+        let (mut from, mut into) = connection();
+        let pipes: Vec<_> = (0..MOST).map(|_| Pipe::borrow().unwrap()).collect();
+        assert!(Pipe::borrow().is_none(), "no more than there may be");
+        drop(pipes);
+        for _ in 0..2 * MOST {
+            let mut lost = Pipe::borrow().unwrap();
+            from.write_all(b"lost").unwrap();
+            assert_eq!(lost.fill(&into).unwrap(), 4);
+        }
+        let mut pipe = Pipe::borrow().unwrap();
+        from.write_all(b"kept").unwrap();
+        assert_eq!(pipe.fill(&into).unwrap(), 4);
+        pipe.empty(&into).unwrap();
+        let mut kept = [0; 4];
+        from.read_exact(&mut kept).unwrap();
+        assert_eq!(&kept, b"kept");
+        assert!(pipe.is_empty());
+        into.write_all(b"end").unwrap();
+    }
+
+    #[test]
+    fn bytes_are_taken_back_in_their_order() {
+        let (mut from, into) = connection();
+        let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        from.write_all(&bytes).unwrap();
+        let mut pipe = Pipe::borrow().unwrap();
+        while pipe.len() < bytes.len() {
+            pipe.fill(&into).unwrap();
+        }
+        assert_eq!(pipe.take_bytes().unwrap(), bytes);
+        assert!(pipe.is_empty());
+    }
+
+    fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let from = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (from, listener.accept().unwrap().0)
+    }
+}

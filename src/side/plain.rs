@@ -8,7 +8,7 @@ use rustix::net::SendFlags;
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
-use super::pipe::Pipe;
+use super::pipe::{self, Pipe};
 use super::{READ, Side};
 use crate::socket;
 
@@ -91,9 +91,10 @@ impl Plain {
         self.send_with(SendFlags::MORE, bytes)
     }
 
-    /// Whether bytes wait in a pipe for the peer.
-    pub fn holds_pipe(&self) -> bool {
-        matches!(self.backlog.as_deref(), Some(Backlog::Piped(_)))
+    /// Whether so few bytes wait in a pipe for the peer that they may as well wait in memory.
+    pub fn can_unpipe(&self) -> bool {
+        let backlog = self.backlog.as_deref();
+        matches!(backlog, Some(Backlog::Piped(pipe)) if pipe.len() <= pipe::LEAST)
     }
 
     /// Gives back the pipe in which bytes wait, if there is one, and keeps them in memory instead.
@@ -198,9 +199,13 @@ impl Side for Plain {
         }
     }
 
+    fn waiting(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.len())
+    }
+
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(backlog) = &mut self.backlog {
-            if backlog.is_empty() {
+            if backlog.len() == 0 {
                 self.backlog = None;
                 break;
             }
@@ -241,10 +246,10 @@ impl Backlog {
         Self::Bytes { bytes, sent: 0 }
     }
 
-    fn is_empty(&self) -> bool {
+    fn len(&self) -> usize {
         match self {
-            Self::Bytes { bytes, sent } => *sent == bytes.len(),
-            Self::Piped(pipe) => pipe.is_empty(),
+            Self::Bytes { bytes, sent } => bytes.len() - sent,
+            Self::Piped(pipe) => pipe.len(),
         }
     }
 

@@ -267,6 +267,10 @@ impl Side for Box<Tls> {
         self.socket.poll_reset(cx)
     }
 
+    fn waiting(&self) -> usize {
+        self.socket.waiting()
+    }
+
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_drained(cx)
     }

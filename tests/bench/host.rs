@@ -19,6 +19,7 @@ use crate::proof::prove;
 use crate::relay::{Kind, Parts, Relay};
 use crate::results::Results;
 use crate::rounds::Rounds;
+use crate::seat::Seat;
 use crate::site::{Amounts, Site};
 use crate::table;
 
@@ -74,18 +75,12 @@ pub fn run(options: &Options) -> io::Result<bool> {
     prove_the_proof(&site)?;
 
     let mut results = Results::default();
-    let mut relays = Vec::new();
-    for &kind in &kinds {
-        match start(&site, kind) {
-            Ok(relay) => relays.push(relay),
-            Err(error) => results.refuse(kind, None, &error),
-        }
-    }
-    for relay in &mut relays {
-        prove_relay(&site, relay, &mut results);
+    let mut seats: Vec<_> = kinds.iter().copied().map(Seat::new).collect();
+    for seat in &mut seats {
+        prove_relay(&site, seat, &mut results);
     }
     let count = if options.quick { 1 } else { options.rounds };
-    Rounds::new(&site, count)?.run(&figures, &mut relays, &mut results)?;
+    Rounds::new(&site, count)?.run(&figures, &mut seats, &mut results)?;
     print!("{}", table::markdown(&figures, &kinds, &results));
     Ok(!results.is_refused(Kind::Waproxy))
 }
@@ -125,10 +120,6 @@ fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| name.into())
 }
 
-pub fn start(site: &Site, kind: Kind) -> io::Result<Relay> {
-    site.cores.on_relay_core(|| Relay::start(kind, &site.parts))
-}
-
 /// Relays that are wrong must be refused, or the proof is none.
 fn prove_the_proof(site: &Site) -> io::Result<()> {
     for fault in Fault::ALL {
@@ -146,20 +137,26 @@ fn prove_the_proof(site: &Site) -> io::Result<()> {
     Ok(())
 }
 
-fn prove_relay(site: &Site, relay: &mut Relay, results: &mut Results) {
+fn prove_relay(site: &Site, seat: &mut Seat, results: &mut Results) {
+    let kind = seat.kind;
     for tls in [false, true] {
-        if relay.kind == Kind::Direct || tls && !relay.kind.has_tls() {
+        if kind == Kind::Direct || tls && !kind.has_tls() {
             continue;
         }
         let config = tls.then_some(&site.full);
-        let proven = prove(relay, &site.upstream, config, site.amounts.proof_bytes);
-        let title = relay.kind.title();
+        let bytes = site.amounts.proof_bytes;
+        let proven = seat
+            .relay(site)
+            .and_then(|relay| prove(relay, &site.upstream, config, bytes));
+        let title = kind.title();
         let way = if tls { "TLS" } else { "plain" };
         match proven {
             Ok(()) => eprintln!("proven: {title}, {way}"),
             Err(error) => {
-                eprintln!("refused: {title}, {way}: {error}; {}", relay.obituary());
-                results.refuse(relay.kind, Some(tls), &error);
+                eprintln!("refused: {title}, {way}: {error}; {}", seat.obituary());
+                results.refuse(kind, tls, &error);
+                // What comes next is not its fault.
+                seat.vacate();
             }
         }
     }

@@ -26,6 +26,7 @@ mod random;
 mod relay;
 mod results;
 mod rounds;
+mod seat;
 mod site;
 mod table;
 mod tls;

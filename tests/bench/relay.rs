@@ -161,11 +161,19 @@ impl Relay {
         if kind.has_tls() {
             wait(&mut process, listen.tls)?;
         }
+        // It listens before it has a worker.
+        let expected = if kind == Kind::Nginx { 2 } else { 1 };
+        let deadline = Instant::now() + PATIENCE;
+        let mut processes = process.ids();
+        while processes.len() < expected && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+            processes = process.ids();
+        }
         Ok(Self {
             kind,
             listen,
-            processes: process.ids(),
             process: Some(process),
+            processes,
         })
     }
 

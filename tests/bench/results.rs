@@ -19,7 +19,7 @@ pub struct Round {
 pub struct Results {
     /// By the name of the figure.
     pub rounds: BTreeMap<&'static str, Vec<Round>>,
-    /// Of whom no figure is shown, for plain connections, TLS or all, and why.
+    /// Of whom no figure is shown, and why.
     pub refused: Vec<Refusal>,
     /// Measurements that went wrong, and why.
     pub failed: Vec<(&'static str, Kind, String)>,
@@ -28,12 +28,12 @@ pub struct Results {
 #[derive(Debug)]
 pub struct Refusal {
     pub kind: Kind,
-    pub tls: Option<bool>,
+    pub tls: bool,
     pub why: String,
 }
 
 impl Results {
-    pub fn refuse(&mut self, kind: Kind, tls: Option<bool>, error: &io::Error) {
+    pub fn refuse(&mut self, kind: Kind, tls: bool, error: &io::Error) {
         let why = error.to_string();
         self.refused.push(Refusal { kind, tls, why });
     }
@@ -46,9 +46,10 @@ impl Results {
     /// Whether a relay may be measured so.
     pub fn allow(&self, kind: Kind, work: Work) -> bool {
         work.suits(kind)
-            && !self.refused.iter().any(|refusal| {
-                refusal.kind == kind && refusal.tls.is_none_or(|tls| tls == work.is_tls())
-            })
+            && !self
+                .refused
+                .iter()
+                .any(|refusal| refusal.kind == kind && refusal.tls == work.is_tls())
     }
 
     /// The median of a column.

@@ -3,9 +3,9 @@
 use std::io;
 
 use crate::figure::{Figure, Work};
-use crate::host::start;
 use crate::relay::{Kind, Relay};
 use crate::results::{Results, Round, median};
+use crate::seat::Seat;
 use crate::site::Site;
 use crate::work::connections::{Handshake, connections};
 
@@ -18,14 +18,14 @@ pub struct Rounds<'a> {
 
 impl<'a> Rounds<'a> {
     pub fn new(site: &'a Site, count: usize) -> io::Result<Self> {
-        let gauge = start(site, Kind::Direct)?;
+        let gauge = Relay::start(Kind::Direct, &site.parts)?;
         Ok(Self { site, count, gauge })
     }
 
     pub fn run(
         &self,
         figures: &[&'static Figure],
-        relays: &mut [Relay],
+        seats: &mut [Seat],
         results: &mut Results,
     ) -> io::Result<()> {
         for figure in figures {
@@ -36,11 +36,11 @@ impl<'a> Rounds<'a> {
             };
             for number in 0..count {
                 eprintln!("{}: round {} of {count}", figure.name, number + 1);
-                let round = self.round(figure, number, relays, results)?;
+                let round = self.round(figure, number, seats, results)?;
                 results.rounds.entry(figure.name).or_default().push(round);
             }
             if figure.work.is_moody() {
-                self.again(figure, relays, results)?;
+                self.again(figure, seats, results)?;
             }
         }
         Ok(())
@@ -50,7 +50,7 @@ impl<'a> Rounds<'a> {
     fn again(
         &self,
         figure: &'static Figure,
-        relays: &mut [Relay],
+        seats: &mut [Seat],
         results: &mut Results,
     ) -> io::Result<()> {
         for _ in 0..self.count {
@@ -68,7 +68,7 @@ impl<'a> Rounds<'a> {
                 figure.name,
                 odd + 1
             );
-            let round = self.round(figure, odd, relays, results)?;
+            let round = self.round(figure, odd, seats, results)?;
             let rounds = results.rounds.entry(figure.name).or_default();
             rounds[odd] = round;
         }
@@ -80,7 +80,7 @@ impl<'a> Rounds<'a> {
         &self,
         figure: &'static Figure,
         number: usize,
-        relays: &mut [Relay],
+        seats: &mut [Seat],
         results: &mut Results,
     ) -> io::Result<Round> {
         let mut round = Round::default();
@@ -90,34 +90,37 @@ impl<'a> Rounds<'a> {
             let plain = connections(&self.gauge, upstream, &Handshake::None, count)?;
             round.mood = Some(plain.a_second());
         }
+        if figure.work.is_memory() {
+            seats.iter_mut().for_each(Seat::vacate);
+        }
         // Nobody is always the first after the pause.
-        let first = number % relays.len().max(1);
-        relays.rotate_left(first);
-        for relay in relays.iter_mut() {
-            if !results.allow(relay.kind, figure.work) {
+        let first = number % seats.len().max(1);
+        seats.rotate_left(first);
+        for seat in seats.iter_mut() {
+            if !results.allow(seat.kind, figure.work) {
                 continue;
             }
-            match self.measure(figure.work, relay) {
+            match self.measure(figure.work, seat) {
                 Ok(values) => {
-                    round.values.insert(relay.kind, values);
+                    round.values.insert(seat.kind, values);
                 }
                 Err(error) => {
-                    let why = format!("{}: {error}; {}", figure.name, relay.obituary());
-                    eprintln!("{}: {why}", relay.kind.title());
-                    results.failed.push((figure.name, relay.kind, why));
-                    *relay = start(self.site, relay.kind)?;
+                    let why = format!("{}: {error}; {}", figure.name, seat.obituary());
+                    eprintln!("{}: {why}", seat.kind.title());
+                    results.failed.push((figure.name, seat.kind, why));
+                    seat.vacate();
                 }
             }
         }
-        relays.rotate_right(first);
+        seats.rotate_right(first);
         Ok(round)
     }
 
-    fn measure(&self, work: Work, relay: &Relay) -> io::Result<Vec<f64>> {
-        if work.is_memory() {
-            let fresh = start(self.site, relay.kind)?;
-            return work.measure(self.site, &fresh);
+    fn measure(&self, work: Work, seat: &mut Seat) -> io::Result<Vec<f64>> {
+        let measured = work.measure(self.site, seat.relay(self.site)?);
+        if work.is_memory() && measured.is_ok() {
+            seat.vacate();
         }
-        work.measure(self.site, relay)
+        measured
     }
 }

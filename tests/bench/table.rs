@@ -121,14 +121,10 @@ fn write_target(
 
 fn write_failures(text: &mut String, results: &Results) {
     for refusal in &results.refused {
-        let way = match refusal.tls {
-            Some(true) => ", TLS",
-            Some(false) => ", plain",
-            None => "",
-        };
+        let way = if refusal.tls { "TLS" } else { "plain" };
         let _ = writeln!(
             text,
-            "- No figures of {}{way}: {}",
+            "- No figures of {}, {way}: {}",
             refusal.kind.title(),
             refusal.why
         );

@@ -11,6 +11,7 @@ use crate::certificate::Certificate;
 use crate::cost::{Memory, as_f64};
 use crate::pair::Upstream;
 use crate::port;
+use crate::proof::prove;
 use crate::relay::{Kind, Parts, Relay};
 use crate::tls::{self, Cipher, Version};
 use crate::work::bulk::{Way, bulk};
@@ -34,6 +35,9 @@ pub struct Options {
     /// Ciphers that clients offer.
     #[arg(long, default_value = "any")]
     cipher: Cipher,
+    /// Bytes by which the relay proves itself first; none, and it has not to.
+    #[arg(long, default_value_t = 200_000)]
+    proof_bytes: u64,
     /// Bytes of each bulk transfer.
     #[arg(long, default_value_t = 32_000_000)]
     bytes: u64,
@@ -88,6 +92,11 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     let resuming = config(Version::Tls13, Resumption::in_memory_sessions(256))?;
 
     say("start_pss", Memory::of(&relay.processes)?.pss, "B");
+    if options.proof_bytes > 0 {
+        for tls in [None, Some(&full)] {
+            prove(relay, upstream, tls, options.proof_bytes)?;
+        }
+    }
     for (figure, tls, way) in [
         ("plain_up", None, Way::Up),
         ("plain_down", None, Way::Down),

@@ -12,6 +12,7 @@ use crate::certificate::Certificate;
 use crate::cost::as_f64;
 use crate::pair::Upstream;
 use crate::port;
+use crate::proof::prove;
 use crate::relay::{Kind, Parts, Relay};
 use crate::tls::{self, Cipher, Version};
 use crate::work::bulk::{Way, bulk};
@@ -36,6 +37,9 @@ pub struct Options {
     /// Ciphers that clients offer.
     #[arg(long, default_value = "any")]
     cipher: Cipher,
+    /// Bytes by which the relay proves itself first; none, and it has not to.
+    #[arg(long, default_value_t = 200_000)]
+    proof_bytes: u64,
     /// Bytes of each bulk transfer.
     #[arg(long, default_value_t = 32_000_000)]
     bytes: u64,
@@ -98,6 +102,11 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     for (figure, tls) in [("held_plain", None), ("held_tls", Some(&full))] {
         let held = held(relay, upstream, tls, options.held, PAUSE)?;
         say(figure, held.each, "B");
+    }
+    if options.proof_bytes > 0 {
+        for tls in [None, Some(&full)] {
+            prove(relay, upstream, tls, options.proof_bytes)?;
+        }
     }
     for (figure, tls, way) in [
         ("plain_up", None, Way::Up),

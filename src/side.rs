@@ -3,6 +3,7 @@
 
 mod pipe;
 mod plain;
+mod stream;
 
 use std::cell::RefCell;
 use std::io;

@@ -1,25 +1,24 @@
 //! A side without TLS: its stream, and what the peer would not take yet.
 
 use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::SendFlags;
-use tokio::io::{AsyncWrite, Interest};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, Shutdown};
 use tokio::net::TcpStream;
 
 use super::pipe::{self, Pipe};
+use super::stream::Stream;
 use super::{READ, Side};
 use crate::socket;
 
 /// A side without TLS.
 #[derive(Debug)]
 pub struct Plain {
-    stream: TcpStream,
+    stream: Stream,
     /// What the peer would not take. Boxed: most connections never have any.
     backlog: Option<Box<Backlog>>,
-    /// tokio has been told that there is nothing to read although there may be: see `poll_reset`.
-    muted: bool,
 }
 
 #[derive(Debug)]
@@ -34,9 +33,8 @@ impl Plain {
     /// A side over `stream`.
     pub fn new(stream: TcpStream) -> Self {
         Self {
-            stream,
+            stream: Stream::new(stream),
             backlog: None,
-            muted: false,
         }
     }
 
@@ -47,12 +45,12 @@ impl Plain {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let room = buffer.len();
-        let read = ready!(self.poll_source(cx, |stream| {
+        let read = ready!(self.stream.poll_read_with(cx, |stream| {
             rustix::io::read(stream, &mut *buffer).map_err(Into::into)
         }))?;
         if 0 < read && read < room {
             // That was all, and what comes next comes with an event: no need to ask once more.
-            self.mute();
+            self.stream.note_drained();
         }
         Poll::Ready(Ok(read))
     }
@@ -63,7 +61,7 @@ impl Plain {
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
     ) -> Poll<io::Result<usize>> {
-        self.poll_source(cx, |stream| pipe.fill(stream))
+        self.stream.poll_read_with(cx, |stream| pipe.fill(stream))
     }
 
     /// Sends what is in `pipe` at once, and keeps the pipe where the peer would not take all. Call
@@ -71,10 +69,7 @@ impl Plain {
     pub fn send_piped(&mut self, mut pipe: Pipe) -> io::Result<()> {
         debug_assert!(self.backlog.is_none(), "bytes must not overtake others");
         while !pipe.is_empty() {
-            match self
-                .stream
-                .try_io(Interest::WRITABLE, || pipe.empty(&self.stream))
-            {
+            match self.stream.try_write_with(|stream| pipe.empty(stream)) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.keep(Backlog::Piped(pipe));
                     break;
@@ -115,14 +110,11 @@ impl Plain {
         let mut sent = 0;
         while sent < bytes.len() {
             let rest = &bytes[sent..];
-            let write = || {
-                Ok(rustix::net::send(
-                    &self.stream,
-                    rest,
-                    flags | SendFlags::NOSIGNAL,
-                )?)
-            };
-            match self.stream.try_io(Interest::WRITABLE, write) {
+            let sent_more = self.stream.try_write_with(|stream| {
+                let flags = flags | SendFlags::NOSIGNAL;
+                rustix::net::send(stream, rest, flags).map_err(Into::into)
+            });
+            match sent_more {
                 Ok(more) => sent += more,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.keep(Backlog::bytes(rest.to_vec()));
@@ -138,37 +130,6 @@ impl Plain {
     fn keep(&mut self, backlog: Backlog) {
         self.backlog = Some(Box::new(backlog));
     }
-
-    /// Reads with `read` as soon as there is something to read.
-    fn poll_source(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut read: impl FnMut(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        if self.muted {
-            // Past tokio, which would wait for an edge that has come already.
-            match read(&self.stream) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => self.muted = false,
-                result => return Poll::Ready(result),
-            }
-        }
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self
-                .stream
-                .try_io(Interest::READABLE, || read(&self.stream))
-            {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-
-    /// Tells tokio that there is nothing to read, so that it waits for the next event.
-    fn mute(&self) {
-        let nothing = || Err::<(), _>(ErrorKind::WouldBlock.into());
-        let _ = self.stream.try_io(Interest::READABLE, nothing);
-    }
 }
 
 impl Side for Plain {
@@ -177,26 +138,7 @@ impl Side for Plain {
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Bytes that wait unread keep the stream readable, so tokio would not wake us again.
-        // Say that they are gone: the next event, a reset among others, then wakes us.
-        self.muted = true;
-        loop {
-            self.mute();
-            if self.stream.poll_read_ready(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let end = Interest::READABLE | Interest::ERROR;
-            let state = pin!(self.stream.ready(end)).poll(cx);
-            match state {
-                Poll::Ready(Ok(state)) if state.is_error() => return Poll::Ready(()),
-                // After the peer's end the stream stays readable whatever we say. A reset that
-                // follows its own end is found by the next write to it.
-                Poll::Ready(Ok(state)) if state.is_read_closed() => return Poll::Pending,
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+        self.stream.poll_reset(cx)
     }
 
     fn waiting(&self) -> usize {
@@ -209,14 +151,10 @@ impl Side for Plain {
                 self.backlog = None;
                 break;
             }
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self
-                .stream
-                .try_io(Interest::WRITABLE, || backlog.send(&self.stream))
-            {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                sent => sent?,
-            }
+            ready!(
+                self.stream
+                    .poll_write_with(cx, |stream| backlog.send(stream))
+            )?;
         }
         Poll::Ready(Ok(()))
     }
@@ -227,11 +165,18 @@ impl Side for Plain {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drained(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ended = rustix::net::shutdown(self.stream.fd()?, Shutdown::Write);
+        Poll::Ready(match ended {
+            // There is nobody left to be told.
+            Err(Errno::NOTCONN) => Ok(()),
+            ended => ended.map_err(Into::into),
+        })
     }
 
     fn reset(&self) {
-        socket::reset_on_close(&self.stream);
+        if let Ok(socket) = self.stream.fd() {
+            socket::reset_on_close(&socket);
+        }
     }
 
     fn as_plain(&mut self) -> Option<&mut Plain> {
@@ -254,7 +199,7 @@ impl Backlog {
     }
 
     /// Sends what the peer takes.
-    fn send(&mut self, stream: &TcpStream) -> io::Result<()> {
+    fn send(&mut self, stream: BorrowedFd<'_>) -> io::Result<()> {
         match self {
             Self::Bytes { bytes, sent } => *sent += rustix::io::write(stream, &bytes[*sent..])?,
             Self::Piped(pipe) => pipe.empty(stream)?,

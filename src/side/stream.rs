@@ -1,0 +1,208 @@
+//! A TCP stream and what the runtime wakes its task for. While nothing is read from a stream, what
+//! arrives on it wakes nobody; a reset still does.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+
+/// A TCP stream of the runtime.
+#[derive(Debug)]
+pub(super) struct Stream {
+    registration: Registration,
+    /// Bytes may wait of which tokio does not know, so that it will not tell of them.
+    hidden: bool,
+}
+
+/// What tokio listens for.
+#[derive(Debug)]
+enum Registration {
+    /// All there is.
+    Full(TcpStream),
+    /// Room to write, and resets. Of room it tells when there was none before.
+    Deaf(AsyncFd<net::TcpStream>),
+    /// Nothing: the system could not change it.
+    Lost,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self {
+            registration: Registration::Full(stream),
+            hidden: false,
+        }
+    }
+
+    /// The socket.
+    pub(super) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match &self.registration {
+            Registration::Full(stream) => Ok(stream.as_fd()),
+            Registration::Deaf(stream) => Ok(stream.as_fd()),
+            Registration::Lost => Err(lost()),
+        }
+    }
+
+    /// Reads with `read` as soon as there is something to read.
+    pub(super) fn poll_read_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.registration.hear()?;
+        if self.hidden {
+            match read(stream.as_fd()) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.hidden = false,
+                result => return Poll::Ready(result),
+            }
+        }
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_io(Interest::READABLE, || read(stream.as_fd())) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Writes with `write`, if there is room.
+    pub(super) fn try_write_with<T>(
+        &self,
+        write: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match &self.registration {
+            Registration::Full(stream) => {
+                stream.try_io(Interest::WRITABLE, || write(stream.as_fd()))
+            }
+            _ => write(self.fd()?),
+        }
+    }
+
+    /// Writes with `write` as soon as there is room.
+    pub(super) fn poll_write_with<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            match self.try_write_with(&mut write) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+            match &self.registration {
+                Registration::Full(stream) => ready!(stream.poll_write_ready(cx))?,
+                Registration::Deaf(stream) => ready!(stream.poll_write_ready(cx))?.clear_ready(),
+                Registration::Lost => return Poll::Ready(Err(lost())),
+            }
+        }
+    }
+
+    /// Notes that all there is has been read: the next bytes come with an event.
+    pub(super) fn note_drained(&self) {
+        if let Registration::Full(stream) = &self.registration {
+            let nothing = || Err::<(), _>(ErrorKind::WouldBlock.into());
+            let _ = stream.try_io(Interest::READABLE, nothing);
+        }
+    }
+
+    /// Ready when the peer has reset the connection; for a stream from which nothing is read just
+    /// now. What arrived before the reset can still be read.
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Bytes that wait unread keep the stream readable, so tokio would not wake us again.
+        // Say that they are gone: the next event, a reset among others, then wakes us.
+        if !mem::replace(&mut self.hidden, true) {
+            self.note_drained();
+        }
+        if let Registration::Full(stream) = &self.registration {
+            if stream.poll_read_ready(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let event = pin!(stream.ready(Interest::READABLE | Interest::ERROR)).poll(cx);
+            match event {
+                Poll::Ready(Ok(event)) if event.is_error() => return Poll::Ready(()),
+                // After the peer's end the stream stays readable whatever we say. A reset that
+                // follows its own end is found by the next write to it.
+                Poll::Ready(Ok(event)) if event.is_read_closed() => return Poll::Pending,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // It was bytes, and there will be more, each time for nothing.
+        let Ok(stream) = self.registration.deafen() else {
+            return Poll::Ready(());
+        };
+        loop {
+            let Ok(mut event) = ready!(stream.poll_write_ready(cx)) else {
+                return Poll::Ready(());
+            };
+            if event.ready().is_write_closed() {
+                // Which is also how two ends in order look.
+                return if has_failed(stream.as_fd()) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
+            event.clear_ready();
+        }
+    }
+}
+
+// === impl Registration ===
+
+impl Registration {
+    /// Listens for everything.
+    fn hear(&mut self) -> io::Result<&TcpStream> {
+        if let Self::Deaf(_) = self {
+            *self = match mem::replace(self, Self::Lost) {
+                Self::Deaf(stream) => Self::Full(TcpStream::from_std(stream.into_inner())?),
+                other => other,
+            };
+        }
+        match self {
+            Self::Full(stream) => Ok(stream),
+            _ => Err(lost()),
+        }
+    }
+
+    /// Listens for room and resets alone.
+    // What replaces it is unsafe for descriptors that may be closed under it; std closes none.
+    #[expect(deprecated)]
+    fn deafen(&mut self) -> io::Result<&AsyncFd<net::TcpStream>> {
+        if let Self::Full(_) = self {
+            *self = match mem::replace(self, Self::Lost) {
+                Self::Full(stream) => {
+                    let stream = stream.into_std()?;
+                    Self::Deaf(AsyncFd::with_interest(stream, Interest::WRITABLE)?)
+                }
+                other => other,
+            };
+        }
+        match self {
+            Self::Deaf(stream) => Ok(stream),
+            _ => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    ErrorKind::NotConnected.into()
+}
+
+/// Whether the connection has ended with an error that nobody has been told of.
+fn has_failed(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(&socket, PollFlags::empty())];
+    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        Ok(_) => fds[0].revents().contains(PollFlags::ERR),
+        Err(_) => true,
+    }
+}

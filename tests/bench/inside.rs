@@ -96,9 +96,7 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     let full = config(Version::Tls13, Resumption::disabled())?;
     let resuming = config(Version::Tls13, Resumption::in_memory_sessions(256))?;
 
-    let start = at_start(relay, PAUSE)?;
-    say("start_pss", start.pss, "B");
-    say("start_private_dirty", start.private_dirty, "B");
+    say("start_pss", at_start(relay, PAUSE)?.pss, "B");
     for (figure, tls) in [("held_plain", None), ("held_tls", Some(&full))] {
         let held = held(relay, upstream, tls, options.held, PAUSE)?;
         say(figure, held.each, "B");
@@ -144,7 +142,7 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
 }
 
 /// For a relay to come to rest.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 fn nanoseconds(time: std::time::Duration) -> f64 {
     as_f64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))

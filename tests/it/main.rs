@@ -8,6 +8,7 @@
 mod support;
 
 mod admission;
+mod bulk;
 mod certificate;
 mod commands;
 mod config;

@@ -1,7 +1,7 @@
 //! A running daemon, as a person would start it.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -167,15 +167,26 @@ impl Daemon {
 
     /// The number of files that it has open, but for pipes: it keeps some for the next bulk.
     pub fn open_files(&self) -> usize {
-        let is_pipe = |file: &DirEntry| {
-            let target = fs::read_link(file.path());
-            target.is_ok_and(|target| target.to_string_lossy().starts_with("pipe:"))
-        };
+        self.files().filter(|file| !is_pipe(file)).count()
+    }
+
+    /// The number of pipes that it has.
+    pub fn open_pipes(&self) -> u64 {
+        let ends = self.files().filter(|file| is_pipe(file)).count();
+        // Its own output goes into pipes of the test, an end each.
+        (ends as u64 - 2) / 2
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
             .unwrap()
-            .filter(|file| !is_pipe(file.as_ref().unwrap()))
-            .count()
+            // One that was just closed leads nowhere.
+            .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
     }
+}
+
+fn is_pipe(file: &Path) -> bool {
+    file.to_string_lossy().starts_with("pipe:")
 }
 
 impl Drop for Daemon {

@@ -15,6 +15,10 @@ impl Status {
         number(&self.0["connections"]["cap"])
     }
 
+    pub fn workers(&self) -> u64 {
+        self.0["workers"].as_u64().unwrap()
+    }
+
     pub fn memory_bytes(&self) -> u64 {
         number(&self.0["memory_bytes"])
     }

@@ -23,6 +23,7 @@ use crate::config::{self, Auto, Config, Listener, Problems};
 use crate::control::CertificateStatus;
 use crate::listener::{self, Place};
 use crate::logger;
+use crate::side::MOST_PIPES;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -212,7 +213,7 @@ impl Daemon {
             sockets.push(self.bind(listener)?);
         }
 
-        self.cap = find_cap(&config);
+        self.cap = find_cap(&config, self.workers.len());
         self.admission.set_cap(self.cap.connections);
         logger::set_level(config.log_level);
         self.terminator = terminator;
@@ -317,8 +318,9 @@ fn worker_count(option: Auto<NonZeroU32>) -> usize {
     }
 }
 
-fn find_cap(config: &Config) -> Cap {
-    let cap = Cap::find(config.limits.max_connections);
+fn find_cap(config: &Config, workers: usize) -> Cap {
+    let pipe_ends = 2 * MOST_PIPES * workers;
+    let cap = Cap::find(config.limits.max_connections, pipe_ends as u64);
     if let Auto::Fixed(wanted) = config.limits.max_connections
         && cap.bound != Bound::Option
     {

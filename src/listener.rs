@@ -109,7 +109,7 @@ fn open(address: SocketAddr, share: bool) -> io::Result<Socket> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
-    socket::hurry(&socket)?;
+    socket::tune(&socket)?;
     socket::watch(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)

@@ -1,6 +1,7 @@
 //! Bytes both ways between two [`Side`]s, until both have ended, one has been reset, or nothing
 //! has moved for too long. Owns no buffer and starts no timer; never looks at what it carries.
 
+mod carry;
 mod deadline;
 
 use std::io::{self, ErrorKind};
@@ -8,8 +9,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use self::carry::carry;
 use self::deadline::Deadline;
-use crate::side::{Pipe, Plain, READ, Side, with_buffer};
+use crate::side::{Plain, Side, with_buffer};
 use crate::stats::Counters;
 
 pub use self::deadline::tick;
@@ -17,11 +19,7 @@ pub use self::deadline::tick;
 /// Reads of one direction before the other gets its turn, and then other connections.
 const TURN: usize = 8;
 
-/// Bytes of one read below which a direction is taken for messages, which are copied. Bulk is
-/// recognised by filling a buffer, and from then on the kernel moves it.
-const MESSAGE: usize = 2_048;
-
-/// Seconds that a direction may stall with a pipe, of which there are few.
+/// Seconds that nothing may move before pipes are taken back, of which there are few.
 const STALL: u32 = 2;
 
 /// How a relay ended.
@@ -294,8 +292,11 @@ impl<C: Side, U: Side> Relay<C, U> {
     fn take_back_pipes(&mut self) -> bool {
         let mut taken = false;
         for side in self.plain_sides().filter(|side| side.can_unpipe()) {
-            // Where bytes cannot be had out of it they are lost, and the relay ends with a reset.
-            taken |= side.unpipe().is_ok();
+            if side.unpipe().is_err() {
+                // Bytes are lost: the relay must end, and with a reset.
+                return false;
+            }
+            taken = true;
         }
         taken
     }
@@ -376,58 +377,4 @@ fn pump(
     }
     cx.waker().wake_by_ref();
     Ok(())
-}
-
-/// Reads once and sends what was read: past us where it comes in bulk, sides have it as it is, and
-/// there is a pipe; through a buffer otherwise.
-fn carry(
-    source: &mut impl Side,
-    sink: &mut impl Side,
-    bulk: &mut bool,
-    cx: &mut Context<'_>,
-) -> Result<Poll<usize>, Fault> {
-    if *bulk
-        && let (Some(source), Some(sink)) = (source.as_plain(), sink.as_plain())
-        && let Some(pipe) = Pipe::borrow()
-    {
-        let spliced = splice(source, sink, pipe, cx)?;
-        if let Poll::Ready(bytes) = spliced {
-            *bulk = bytes >= MESSAGE;
-        }
-        return Ok(spliced);
-    }
-    let copied = copy(source, sink, cx)?;
-    if let Poll::Ready(bytes) = copied {
-        *bulk = bytes >= READ;
-    }
-    Ok(copied)
-}
-
-fn splice(
-    source: &mut Plain,
-    sink: &mut Plain,
-    mut pipe: Pipe,
-    cx: &mut Context<'_>,
-) -> Result<Poll<usize>, Fault> {
-    let Poll::Ready(read) = source.poll_splice(cx, &mut pipe) else {
-        return Ok(Poll::Pending);
-    };
-    let read = read.map_err(|_| Fault::Source)?;
-    sink.send_piped(pipe).map_err(|e| Fault::sink(&e))?;
-    Ok(Poll::Ready(read))
-}
-
-fn copy(
-    source: &mut impl Side,
-    sink: &mut impl Side,
-    cx: &mut Context<'_>,
-) -> Result<Poll<usize>, Fault> {
-    with_buffer(|buffer| {
-        let Poll::Ready(read) = source.poll_read(cx, buffer) else {
-            return Ok(Poll::Pending);
-        };
-        let read = read.map_err(|_| Fault::Source)?;
-        sink.send(&buffer[..read]).map_err(|e| Fault::sink(&e))?;
-        Ok(Poll::Ready(read))
-    })
 }

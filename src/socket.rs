@@ -1,5 +1,5 @@
-//! What TCP sockets of ours are set to. Those of clients inherit it from the listening socket; those of
-//! upstreams have to be told one by one, so they are told no more than they need.
+//! What TCP sockets of ours are set to. Those of clients inherit it from the listening socket;
+//! those of upstreams are told one by one, so they are told no more than they need.
 
 use std::io;
 use std::time::Duration;
@@ -20,24 +20,24 @@ const KEEPALIVE_RETRIES: u32 = 6;
 /// a download must be given time.
 const USER_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How long a connection may be silent before it is worth asking whether its peer is still there.
-/// Where patience ends sooner, it ends with all who are gone.
+/// Where nothing is sent for longer than this, it is worth asking whether a peer is still there.
+/// Where patience ends sooner, it ends with those who are gone.
 pub const LONG_SILENCE: Duration = Duration::from_mins(5);
 
-/// Has bytes leave at once.
-pub fn hurry<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
-    socket.into().set_tcp_nodelay(true)
+/// Has bytes leave at once, and a peer noticed to be gone that does not acknowledge them.
+pub fn tune<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
+    let socket = socket.into();
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
-/// Has a peer noticed to be gone two minutes after its last sign of life.
+/// Has a peer noticed to be gone to whom nothing is sent, two minutes after its last sign of life.
 pub fn watch<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
-    let socket = socket.into();
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+    socket.into().set_tcp_keepalive(&keepalive)
 }
 
 /// Makes the close of `socket`, which follows when it is dropped, a reset: the peer learns at once
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn every_option_is_set() {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        hurry(&socket).unwrap();
+        tune(&socket).unwrap();
         watch(&socket).unwrap();
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());

@@ -3,6 +3,7 @@
 
 pub mod acceptor;
 pub mod identity;
+mod outbox;
 mod stream;
 
 pub use self::stream::{Error, Tls, accept};

@@ -1,5 +1,5 @@
-//! Pipes, through which the kernel moves bulk from socket to socket without a copy. The thread keeps
-//! a few; one is borrowed for as long as bytes are in it, and whoever finds none copies instead.
+//! Pipes, through which the kernel moves bulk from socket to socket without a copy. The thread
+//! keeps a few; one is borrowed for as long as bytes are in it, and who finds none copies instead.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,18 +10,22 @@ use rustix::buffer::spare_capacity;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use rustix::system::sysinfo;
 
-/// Pipes of a thread. Each takes two file descriptors, and Linux wants a user to have no more than
-/// 64 MiB of them in all (pipe(7)).
+/// Pipes of a thread, of two file descriptors each. Linux lets a user have 64 MiB of them in all
+/// (pipe(7)): where that is used up, there are fewer.
 pub const MOST: usize = 32;
 
-/// The least that is moved at once, in bytes, and the most that is taken back into memory.
-pub(super) const LEAST: usize = 64 * 1024;
+/// The most of what waits in a pipe that is taken back into memory, in bytes. More stays in there
+/// until the peer takes it, or its connection ends.
+pub(super) const MOST_KEPT: usize = 64 * 1024;
 
-/// The most that is moved at once, which is what Linux lets anybody have in one pipe.
+/// What a pipe takes on the smallest machines, in bytes.
+const SMALLEST: usize = 64 * 1024;
+
+/// What Linux lets anybody have in one pipe, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
 /// Bytes that are moved at once. More at once wakes all who wait for them less often; but it is the
-/// kernel's memory while a peer does not take them, so small machines stay with the least.
+/// kernel's memory while a peer does not take them, so small machines move less.
 static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(total_memory()));
 
 thread_local! {
@@ -61,11 +65,9 @@ impl Pool {
             return None;
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        // Fails where the user has too much in pipes: then this one would be next to nothing.
+        fcntl_setpipe_size(&write, *CAPACITY).ok()?;
         self.made += 1;
-        if *CAPACITY > LEAST {
-            // A user who has many keeps small ones.
-            let _ = fcntl_setpipe_size(&write, *CAPACITY);
-        }
         Some(Ends { read, write })
     }
 }
@@ -132,7 +134,7 @@ impl Drop for Pipe {
 
 /// A 4,096th of a machine's `memory`, in bytes, within bounds.
 fn capacity_for(memory: usize) -> usize {
-    (memory / 4_096).clamp(LEAST, LARGEST)
+    (memory / 4_096).clamp(SMALLEST, LARGEST)
 }
 
 /// Bytes of memory that the machine has.
@@ -142,6 +144,7 @@ fn total_memory() -> usize {
     units.saturating_mul(info.mem_unit.try_into().unwrap_or(1))
 }
 
+/// Without `MORE`, which would hold back the last bytes of what is sent.
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
 #[cfg(test)]
@@ -155,9 +158,9 @@ mod tests {
     fn small_machines_move_less_at_once() {
         const MIB: usize = 1 << 20;
         for (memory, capacity) in [
-            (0, LEAST),
-            (64 * MIB, LEAST),
-            (256 * MIB, LEAST),
+            (0, SMALLEST),
+            (64 * MIB, SMALLEST),
+            (256 * MIB, SMALLEST),
             (1_024 * MIB, 256 * 1024),
             (usize::MAX, LARGEST),
         ] {

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::net::TcpStream;
 
 use super::pipe::{self, Pipe};
@@ -46,11 +46,12 @@ impl Plain {
     ) -> Poll<io::Result<usize>> {
         let room = buffer.len();
         let read = ready!(self.stream.poll_read_with(cx, |stream| {
-            rustix::io::read(stream, &mut *buffer).map_err(Into::into)
+            let (read, _) = rustix::net::recv(stream, &mut *buffer, RecvFlags::empty())?;
+            Ok(read)
         }))?;
         if 0 < read && read < room {
             // That was all, and what comes next comes with an event: no need to ask once more.
-            self.stream.note_drained();
+            self.stream.note_emptied();
         }
         Poll::Ready(Ok(read))
     }
@@ -89,7 +90,7 @@ impl Plain {
     /// Whether so few bytes wait in a pipe for the peer that they may as well wait in memory.
     pub fn can_unpipe(&self) -> bool {
         let backlog = self.backlog.as_deref();
-        matches!(backlog, Some(Backlog::Piped(pipe)) if pipe.len() <= pipe::LEAST)
+        matches!(backlog, Some(Backlog::Piped(pipe)) if pipe.len() <= pipe::MOST_KEPT)
     }
 
     /// Gives back the pipe in which bytes wait, if there is one, and keeps them in memory instead.

@@ -57,6 +57,11 @@ impl Stream {
         cx: &mut Context<'_>,
         mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        if let Registration::Deaf(_) = self.registration {
+            // A write may wait for this stream too, and what was to wake it goes with the old
+            // registration: have all be tried once more.
+            cx.waker().wake_by_ref();
+        }
         let stream = self.registration.hear()?;
         if self.hidden {
             match read(stream.as_fd()) {
@@ -105,8 +110,8 @@ impl Stream {
         }
     }
 
-    /// Notes that all there is has been read: the next bytes come with an event.
-    pub(super) fn note_drained(&self) {
+    /// Notes that nothing is left to be read: what comes next comes with an event.
+    pub(super) fn note_emptied(&self) {
         if let Registration::Full(stream) = &self.registration {
             let nothing = || Err::<(), _>(ErrorKind::WouldBlock.into());
             let _ = stream.try_io(Interest::READABLE, nothing);
@@ -119,7 +124,7 @@ impl Stream {
         // Bytes that wait unread keep the stream readable, so tokio would not wake us again.
         // Say that they are gone: the next event, a reset among others, then wakes us.
         if !mem::replace(&mut self.hidden, true) {
-            self.note_drained();
+            self.note_emptied();
         }
         if let Registration::Full(stream) = &self.registration {
             if stream.poll_read_ready(cx).is_pending() {

@@ -11,6 +11,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{ProtocolVersion, ServerConfig};
 
+use super::outbox::{Haste, Outbox};
 use crate::side::{BUFFER, Plain, READ, Side, with_buffer};
 
 /// Bytes of a record's header: type, version and length (RFC 8446, 5.1).
@@ -302,17 +303,9 @@ impl Side for Box<Tls> {
     }
 }
 
-/// When to send.
-#[derive(Clone, Copy)]
-enum Haste {
-    Now,
-    /// With what comes next: the peer does not wait for it.
-    WithNext,
-}
-
 /// How urgent is what the session has to say to what it has received. After a handshake of TLS 1.3
-/// those are tickets and new keys (RFC 8446, 4.6), and where the client has spoken, they can wait for
-/// the answer. Where it has not, its own next words may wait for the acknowledgement (RFC 896).
+/// those are tickets and new keys (RFC 8446, 4.6), and where the client has spoken, they can wait
+/// for the answer. Where it has not, its next words may wait for the acknowledgement (RFC 896).
 fn haste(session: &UnbufferedServerConnection, received: &Received) -> Haste {
     let is_done = !session.is_handshaking() && received.error.is_none();
     let has_spoken = received.plain > 0 && !received.end;
@@ -320,45 +313,5 @@ fn haste(session: &UnbufferedServerConnection, received: &Received) -> Haste {
         Haste::WithNext
     } else {
         Haste::Now
-    }
-}
-
-/// Gathers records, so that a flight of them is sent with one call.
-struct Outbox<'a> {
-    socket: &'a mut Plain,
-    buffer: &'a mut [u8],
-    filled: usize,
-}
-
-// === impl Outbox ===
-
-impl<'a> Outbox<'a> {
-    fn new(socket: &'a mut Plain, buffer: &'a mut [u8]) -> Self {
-        Self {
-            socket,
-            buffer,
-            filled: 0,
-        }
-    }
-
-    /// Adds what `encode` writes, which is at most `size` bytes, after making room if need be.
-    fn fill<E: std::error::Error + Send + Sync + 'static>(
-        &mut self,
-        size: usize,
-        encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> io::Result<()> {
-        if self.buffer.len() - self.filled < size {
-            self.send(Haste::WithNext)?;
-        }
-        self.filled += encode(&mut self.buffer[self.filled..]).map_err(io::Error::other)?;
-        Ok(())
-    }
-
-    fn send(&mut self, haste: Haste) -> io::Result<()> {
-        let filled = std::mem::take(&mut self.filled);
-        match haste {
-            Haste::Now => self.socket.send(&self.buffer[..filled]),
-            Haste::WithNext => self.socket.send_lazily(&self.buffer[..filled]),
-        }
     }
 }

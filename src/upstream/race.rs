@@ -151,7 +151,7 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         Type::STREAM.nonblocking(),
         Some(Protocol::TCP),
     )?;
-    socket::hurry(&socket)?;
+    socket::tune(&socket)?;
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
             return Err(error.into());

@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Instant;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
@@ -91,6 +91,8 @@ fn the_first_address_is_dialled_and_its_socket_tuned() {
     let stream = runtime().block_on(upstream.dial(TIMEOUT)).unwrap();
     assert_eq!(stream.peer_addr().unwrap().to_string(), first);
     assert!(stream.nodelay().unwrap());
+    let socket = SockRef::from(&stream);
+    assert!(socket.tcp_user_timeout().unwrap().is_some());
     assert_eq!(health(&upstream), [Health::Up, Health::Unknown]);
     assert!(upstream.status().addresses[0].connect_ms.is_some());
     other.set_nonblocking(true).unwrap();

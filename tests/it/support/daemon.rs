@@ -170,11 +170,13 @@ impl Daemon {
         self.files().filter(|file| !is_pipe(file)).count()
     }
 
-    /// The number of pipes that it has.
+    /// The number of pipes of which it has both ends.
     pub fn open_pipes(&self) -> u64 {
-        let ends = self.files().filter(|file| is_pipe(file)).count();
-        // Its own output goes into pipes of the test, an end each.
-        (ends as u64 - 2) / 2
+        let mut ends: Vec<_> = self.files().filter(|file| is_pipe(file)).collect();
+        ends.sort();
+        ends.chunk_by(|one, other| one == other)
+            .filter(|ends| ends.len() == 2)
+            .count() as u64
     }
 
     fn files(&self) -> impl Iterator<Item = PathBuf> {

@@ -60,6 +60,12 @@ impl Stage {
         (client, self.accepted().stream)
     }
 
+    /// The same without TLS.
+    pub fn connect_plain(&self) -> (TcpStream, TcpStream) {
+        let client = client::connect(self.daemon.port(Kind::Plain.listener()));
+        (client, self.accepted().stream)
+    }
+
     /// The next connection at the upstream.
     pub fn accepted(&self) -> Accepted {
         self.accepted

@@ -356,6 +356,6 @@ mod tests {
             size_of::<F>()
         }
         let size = size_of_output(run);
-        assert!(size <= 256, "{size} bytes");
+        assert!(size <= 160, "{size} bytes");
     }
 }

@@ -13,19 +13,17 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-/// A TCP stream of the runtime.
+/// A TCP stream of the runtime, by what tokio listens for. There are two for each connection, so it
+/// is one enum and not a struct around one, which would be larger.
 #[derive(Debug)]
-pub(super) struct Stream {
-    registration: Registration,
-    /// Bytes may wait of which tokio does not know, so that it will not tell of them.
-    hidden: bool,
-}
-
-/// What tokio listens for.
-#[derive(Debug)]
-enum Registration {
+pub(super) enum Stream {
     /// All there is.
-    Full(TcpStream),
+    Full {
+        /// The stream.
+        stream: TcpStream,
+        /// Bytes may wait of which tokio does not know, so that it will not tell of them.
+        hidden: bool,
+    },
     /// Room to write, and resets. Of room it tells when there was none before.
     Deaf(AsyncFd<net::TcpStream>),
     /// Nothing: the system could not change it.
@@ -36,18 +34,18 @@ enum Registration {
 
 impl Stream {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            registration: Registration::Full(stream),
+        Self::Full {
+            stream,
             hidden: false,
         }
     }
 
     /// The socket.
     pub(super) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
-        match &self.registration {
-            Registration::Full(stream) => Ok(stream.as_fd()),
-            Registration::Deaf(stream) => Ok(stream.as_fd()),
-            Registration::Lost => Err(lost()),
+        match self {
+            Self::Full { stream, .. } => Ok(stream.as_fd()),
+            Self::Deaf(stream) => Ok(stream.as_fd()),
+            Self::Lost => Err(lost()),
         }
     }
 
@@ -57,15 +55,15 @@ impl Stream {
         cx: &mut Context<'_>,
         mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if let Registration::Deaf(_) = self.registration {
+        if let Self::Deaf(_) = self {
             // A write may wait for this stream too, and what was to wake it goes with the old
             // registration: have all be tried once more.
             cx.waker().wake_by_ref();
         }
-        let stream = self.registration.hear()?;
-        if self.hidden {
+        let (stream, hidden) = self.hear()?;
+        if *hidden {
             match read(stream.as_fd()) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => self.hidden = false,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => *hidden = false,
                 result => return Poll::Ready(result),
             }
         }
@@ -83,8 +81,8 @@ impl Stream {
         &self,
         write: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        match &self.registration {
-            Registration::Full(stream) => {
+        match self {
+            Self::Full { stream, .. } => {
                 stream.try_io(Interest::WRITABLE, || write(stream.as_fd()))
             }
             _ => write(self.fd()?),
@@ -102,31 +100,30 @@ impl Stream {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
-            match &self.registration {
-                Registration::Full(stream) => ready!(stream.poll_write_ready(cx))?,
-                Registration::Deaf(stream) => ready!(stream.poll_write_ready(cx))?.clear_ready(),
-                Registration::Lost => return Poll::Ready(Err(lost())),
+            match self {
+                Self::Full { stream, .. } => ready!(stream.poll_write_ready(cx))?,
+                Self::Deaf(stream) => ready!(stream.poll_write_ready(cx))?.clear_ready(),
+                Self::Lost => return Poll::Ready(Err(lost())),
             }
         }
     }
 
     /// Notes that nothing is left to be read: what comes next comes with an event.
     pub(super) fn note_emptied(&self) {
-        if let Registration::Full(stream) = &self.registration {
-            let nothing = || Err::<(), _>(ErrorKind::WouldBlock.into());
-            let _ = stream.try_io(Interest::READABLE, nothing);
+        if let Self::Full { stream, .. } = self {
+            tell_empty(stream);
         }
     }
 
     /// Ready when the peer has reset the connection; for a stream from which nothing is read just
     /// now. What arrived before the reset can still be read.
     pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Bytes that wait unread keep the stream readable, so tokio would not wake us again.
-        // Say that they are gone: the next event, a reset among others, then wakes us.
-        if !mem::replace(&mut self.hidden, true) {
-            self.note_emptied();
-        }
-        if let Registration::Full(stream) = &self.registration {
+        if let Self::Full { stream, hidden } = self {
+            // Bytes that wait unread keep the stream readable, so tokio would not wake us again.
+            // Say that they are gone: the next event, a reset among others, then wakes us.
+            if !mem::replace(hidden, true) {
+                tell_empty(stream);
+            }
             if stream.poll_read_ready(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -142,7 +139,7 @@ impl Stream {
             }
         }
         // It was bytes, and there will be more, each time for nothing.
-        let Ok(stream) = self.registration.deafen() else {
+        let Ok(stream) = self.deafen() else {
             return Poll::Ready(());
         };
         loop {
@@ -160,21 +157,19 @@ impl Stream {
             event.clear_ready();
         }
     }
-}
 
-// === impl Registration ===
-
-impl Registration {
     /// Listens for everything.
-    fn hear(&mut self) -> io::Result<&TcpStream> {
-        if let Self::Deaf(_) = self {
-            *self = match mem::replace(self, Self::Lost) {
-                Self::Deaf(stream) => Self::Full(TcpStream::from_std(stream.into_inner())?),
-                other => other,
+    fn hear(&mut self) -> io::Result<(&TcpStream, &mut bool)> {
+        if let Self::Deaf(_) = self
+            && let Self::Deaf(stream) = mem::replace(self, Self::Lost)
+        {
+            *self = Self::Full {
+                stream: TcpStream::from_std(stream.into_inner())?,
+                hidden: true,
             };
         }
         match self {
-            Self::Full(stream) => Ok(stream),
+            Self::Full { stream, hidden } => Ok((stream, hidden)),
             _ => Err(lost()),
         }
     }
@@ -183,20 +178,23 @@ impl Registration {
     // What replaces it is unsafe for descriptors that may be closed under it; std closes none.
     #[expect(deprecated)]
     fn deafen(&mut self) -> io::Result<&AsyncFd<net::TcpStream>> {
-        if let Self::Full(_) = self {
-            *self = match mem::replace(self, Self::Lost) {
-                Self::Full(stream) => {
-                    let stream = stream.into_std()?;
-                    Self::Deaf(AsyncFd::with_interest(stream, Interest::WRITABLE)?)
-                }
-                other => other,
-            };
+        if let Self::Full { .. } = self
+            && let Self::Full { stream, .. } = mem::replace(self, Self::Lost)
+        {
+            let stream = stream.into_std()?;
+            *self = Self::Deaf(AsyncFd::with_interest(stream, Interest::WRITABLE)?);
         }
         match self {
             Self::Deaf(stream) => Ok(stream),
             _ => Err(lost()),
         }
     }
+}
+
+/// Tells tokio that there is nothing to read.
+fn tell_empty(stream: &TcpStream) {
+    let nothing = || Err::<(), _>(ErrorKind::WouldBlock.into());
+    let _ = stream.try_io(Interest::READABLE, nothing);
 }
 
 fn lost() -> io::Error {

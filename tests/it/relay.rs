@@ -5,8 +5,6 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::support::client::{self, Ending, read_exactly, read_to_end};
 use crate::support::random::Pattern;
 use crate::support::relayed::{Kind, Stage};
@@ -151,16 +149,15 @@ fn a_reset_of_the_upstream_is_carried_over_after_its_bytes() {
 #[test]
 fn a_reset_that_a_write_finds_first_is_carried_over_too() {
     let stage = Stage::new(Setup::new());
-    let daemon = Pid::from_raw(stage.daemon.id().cast_signed()).unwrap();
     for kind in Kind::BOTH {
         let (mut client, mut upstream) = stage.connect(kind);
         // All of it waits when the daemon looks again, and it begins with what the client says.
-        kill_process(daemon, Signal::STOP).unwrap();
+        stage.daemon.pause();
         upstream.write_all(b"last words").unwrap();
         client.write_all(b"go on").unwrap();
         client.flush().unwrap();
         client::reset(upstream);
-        kill_process(daemon, Signal::CONT).unwrap();
+        stage.daemon.resume();
         assert_eq!(
             read_to_end(&mut *client),
             (b"last words".to_vec(), Ending::Reset),

@@ -8,7 +8,6 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConnection, ContentType};
 
 use self::forger::Forger;
@@ -193,11 +192,10 @@ fn a_client_may_break_the_protocol_while_the_upstream_speaks() {
         *broken.last_mut().unwrap() ^= 1;
         let after = client.seal(ContentType::ApplicationData, more);
         // Asleep, so that it finds all of it at once.
-        let daemon = Pid::from_raw(stage.daemon.id().cast_signed()).unwrap();
-        kill_process(daemon, Signal::STOP).unwrap();
+        stage.daemon.pause();
         client.socket.write_all(&[broken, after].concat()).unwrap();
         upstream.write_all(b"hello").unwrap();
-        kill_process(daemon, Signal::CONT).unwrap();
+        stage.daemon.resume();
         assert_eq!(read_to_end(&mut upstream), (Vec::new(), Ending::Reset));
         assert_serves(&stage);
     }

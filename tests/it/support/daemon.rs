@@ -150,6 +150,26 @@ impl Daemon {
         self.process.signal(Signal::TERM);
     }
 
+    /// Puts it to sleep, and waits until every thread of it sleeps.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+        let is_asleep = |task: &Path| {
+            let stat = fs::read_to_string(task.join("stat")).unwrap();
+            stat.rsplit(')').next().unwrap().starts_with(" T")
+        };
+        let deadline = Instant::now() + SOON;
+        let tasks = || fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        while !tasks().all(|task| is_asleep(&task.unwrap().path())) {
+            assert!(Instant::now() < deadline, "the daemon does not fall asleep");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Wakes it up again.
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Ends it without a chance to tidy up.
     pub fn kill(&mut self) {
         self.process.signal(Signal::KILL);

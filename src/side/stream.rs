@@ -209,3 +209,47 @@ fn has_failed(socket: BorrowedFd<'_>) -> bool {
         Err(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_waits_is_not_forgotten_when_reading_begins_again() {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let near = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _far = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let mut stream = Stream::new(TcpStream::from_std(near).unwrap());
+        let count = Arc::new(Wakes::default());
+        let waker = Arc::clone(&count).into();
+        let cx = &mut Context::from_waker(&waker);
+
+        stream.deafen().unwrap();
+        let write = |fd: BorrowedFd<'_>| Ok(send(fd, &[0; 16_384], SendFlags::empty())?);
+        while stream.poll_write_with(cx, write).is_ready() {}
+        let before = count.0.load(Ordering::Relaxed);
+        let read = |fd: BorrowedFd<'_>| Ok(recv(fd, &mut [0; 1], RecvFlags::empty())?.0);
+        assert!(stream.poll_read_with(cx, read).is_pending());
+        assert!(count.0.load(Ordering::Relaxed) > before);
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

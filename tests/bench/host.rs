@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> io::Result<bool> {
     let needs_rsa = kinds.contains(&Kind::HaproxyRsa);
     let parts = Parts {
         folder: folder.0.clone(),
-        upstream: port::free()?,
+        upstream: port::fresh(),
         ecdsa: Certificate::ecdsa(&folder.0)?,
         rsa: if needs_rsa {
             Some(Certificate::rsa(&folder.0)?)

@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> io::Result<()> {
     let program = &options.program;
     let parts = Parts {
         folder: options.folder.clone(),
-        upstream: port::free()?,
+        upstream: port::fresh(),
         ecdsa,
         rsa: None,
         waproxy: program.clone(),

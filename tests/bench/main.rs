@@ -15,6 +15,9 @@ mod figures;
 mod host;
 mod inside;
 mod pair;
+// The ports of the tests.
+#[allow(clippy::unwrap_used)]
+#[path = "../it/support/port.rs"]
 mod port;
 mod process;
 mod proof;

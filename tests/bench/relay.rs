@@ -113,8 +113,8 @@ impl Relay {
     /// Starts one and waits until it takes connections.
     pub fn start(kind: Kind, parts: &Parts) -> io::Result<Self> {
         let listen = Listen {
-            plain: port::free()?,
-            tls: port::free()?,
+            plain: port::fresh(),
+            tls: port::fresh(),
         };
         let command = match kind {
             Kind::Direct => return Ok(Self::direct(parts)),
@@ -132,7 +132,7 @@ impl Relay {
     /// A pump that is wrong.
     pub fn faulty(fault: Fault, parts: &Parts) -> io::Result<Self> {
         let listen = Listen {
-            plain: port::free()?,
+            plain: port::fresh(),
             tls: 0,
         };
         let fault = clap::ValueEnum::to_possible_value(&fault);

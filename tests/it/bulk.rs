@@ -89,17 +89,21 @@ fn messages_and_bulk_in_turn_are_exact_and_counted_to_the_byte() {
 fn an_urgent_byte_in_bulk_cuts_nothing() {
     let stage = Stage::new(Setup::new());
     let (client, upstream) = stage.connect_plain();
+    let mut bytes = vec![0; A_LITTLE];
+    Pattern::new(DOWN).fill(&mut bytes);
+    let (bulk, rest) = bytes.split_at(A_LITTLE - 80_000);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut bytes = vec![0; ENOUGH];
-            Pattern::new(DOWN).fill(&mut bytes);
-            (&upstream).write_all(&bytes[..ENOUGH / 2]).unwrap();
-            SockRef::from(&upstream).send_out_of_band(b"!").unwrap();
-            (&upstream).write_all(&bytes[ENOUGH / 2..]).unwrap();
-            upstream.shutdown(Shutdown::Write).unwrap();
-        });
-        check(&client, DOWN, ENOUGH);
+        scope.spawn(|| (&upstream).write_all(bulk).unwrap());
+        assert!(read_exactly(&mut &client, bulk.len()) == bulk);
     });
+    // Asleep, so that it finds the end behind the byte: until that has come, it waits there.
+    stage.daemon.pause();
+    (&upstream).write_all(&rest[..40_000]).unwrap();
+    SockRef::from(&upstream).send_out_of_band(b"!").unwrap();
+    (&upstream).write_all(&rest[40_000..]).unwrap();
+    upstream.shutdown(Shutdown::Write).unwrap();
+    stage.daemon.resume();
+    assert!(read_to_end(&mut &client) == (rest.to_vec(), Ending::Closed));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What carrying bytes and connections costs: waproxy beside other relays, measured from outside.
 //!
 //! `host` compares relays on this machine and prints tables; `inside` measures one relay on a
-//! machine as small as a router; `pump` is the limit that both are held against.
+//! machine as small as a router; `pump` and `bare` are the limits that both are held against.
 
 // Nothing outside can reach anything in here.
 #![allow(unreachable_pub)]
 
+mod bare;
 mod certificate;
 mod cores;
 mod cost;
@@ -51,6 +52,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Relays with as few calls as can be, for ever.
+    Bare {
+        /// Where to listen.
+        port: u16,
+        /// Where to connect to.
+        upstream: u16,
+    },
     /// Relays wrongly, for ever.
     Faulty {
         /// What is wrong.
@@ -83,6 +91,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Bare { port, upstream } => bare::run(port, upstream).map(|()| true),
         Command::Faulty {
             fault,
             port,

@@ -26,6 +26,8 @@ pub enum Kind {
     Direct,
     /// `splice` and nothing else.
     Pump,
+    /// The fewest calls.
+    Bare,
     Waproxy,
     /// With the options of the reference.
     Haproxy,
@@ -45,6 +47,7 @@ impl Kind {
         match self {
             Self::Direct => "direct",
             Self::Pump => "splice pump",
+            Self::Bare => "bare epoll",
             Self::Waproxy => "waproxy",
             Self::Haproxy => "HAProxy, reference's options",
             Self::Haproxy16k => "HAProxy, 16 KiB buffers",
@@ -57,11 +60,11 @@ impl Kind {
 
     /// Whether it is a program of somebody else that does this job.
     pub fn is_peer(self) -> bool {
-        !matches!(self, Self::Direct | Self::Pump | Self::Waproxy)
+        self.has_tls() && self != Self::Waproxy
     }
 
     pub fn has_tls(self) -> bool {
-        !matches!(self, Self::Direct | Self::Pump)
+        !matches!(self, Self::Direct | Self::Pump | Self::Bare)
     }
 }
 
@@ -119,6 +122,7 @@ impl Relay {
         let command = match kind {
             Kind::Direct => return Ok(Self::direct(parts)),
             Kind::Pump => ours(&["pump"], parts, listen)?,
+            Kind::Bare => ours(&["bare"], parts, listen)?,
             Kind::Waproxy => waproxy::command(parts, listen)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
                 haproxy::command(kind, parts, listen)?

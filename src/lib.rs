@@ -20,6 +20,7 @@ pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod deadline;
 pub mod listener;
 pub mod logger;
 mod one_line;

@@ -2,19 +2,17 @@
 //! has moved for too long. Owns no buffer and starts no timer; never looks at what it carries.
 
 mod carry;
-mod deadline;
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use self::carry::carry;
-use self::deadline::Deadline;
+use crate::deadline::Deadline;
 use crate::side::{Plain, Side, with_buffer};
 use crate::stats::Counters;
-
-pub use self::deadline::tick;
 
 /// Reads of one direction before the other gets its turn, and then other connections.
 const TURN: usize = 8;
@@ -128,7 +126,7 @@ impl<C: Side, U: Side> Relay<C, U> {
             down: Direction::OPEN,
             gone: None,
             patience,
-            deadline: Deadline::after(patience.idle),
+            deadline: Deadline::after(Duration::from_secs(patience.idle.into())),
             counters,
         }
     }
@@ -147,6 +145,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             &mut relay.upstream,
             &mut relay.up,
             relay.gone == Some(Party::Client),
+            relay.gone.is_none() && relay.down.flow == Flow::Done,
             &mut up,
             cx,
         );
@@ -161,6 +160,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
             &mut relay.client,
             &mut relay.down,
             relay.gone == Some(Party::Upstream),
+            relay.gone.is_none() && relay.up.flow == Flow::Done,
             &mut down,
             cx,
         );
@@ -328,12 +328,13 @@ impl Flow {
 }
 
 /// Moves bytes one way until it would block or its turn is over, and adds them to `moved`. `gone`
-/// says that the source has reset the connection.
+/// says that the source has reset the connection, `last` that the other direction has ended.
 fn pump(
     source: &mut impl Side,
     sink: &mut impl Side,
     Direction { flow, bulk }: &mut Direction,
     gone: bool,
+    last: bool,
     moved: &mut u64,
     cx: &mut Context<'_>,
 ) -> Result<(), Fault> {
@@ -359,7 +360,7 @@ fn pump(
                     Poll::Pending => return Ok(()),
                 }
             }
-            Flow::Ending => match sink.poll_finish(cx) {
+            Flow::Ending => match sink.poll_finish(last, cx) {
                 Poll::Ready(finished) => {
                     finished.map_err(|e| Fault::sink(&e))?;
                     *flow = Flow::Done;

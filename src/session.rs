@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
+use crate::deadline::Deadline;
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::relay::{End, Patience, Relay};
@@ -140,15 +140,16 @@ async fn open(
     let Config {
         limits, timeouts, ..
     } = &*settings.config;
-    let deadline = Instant::now() + timeouts.handshake;
+    let deadline = Deadline::after(timeouts.handshake);
 
     let header = if settings.listener.accept_proxy {
         if !settings.trusts(peer) {
             return Err(refuse(&client, Outcome::UntrustedProxy));
         }
-        timeout_at(deadline, proxy_header::receive(&client))
+        deadline
+            .within(proxy_header::receive(&client))
             .await
-            .map_err(|_| refuse(&client, Outcome::HandshakeTimeout))?
+            .ok_or_else(|| refuse(&client, Outcome::HandshakeTimeout))?
             .map_err(|error| refuse(&client, error.into()))?
     } else {
         Header::Unspecified
@@ -168,13 +169,15 @@ async fn open(
     let client = Plain::new(client);
     let client = match &settings.tls {
         None => Client::Plain(client),
-        Some(config) => timeout_at(deadline, tls::accept(client, Arc::clone(config)))
+        Some(config) => deadline
+            .within(tls::accept(client, Arc::clone(config)))
             .await
-            .map_err(|_| Outcome::HandshakeTimeout)?
+            .ok_or(Outcome::HandshakeTimeout)?
             .map(Client::Tls)?,
     };
 
-    let upstream = match settings.upstream.dial(timeouts.connect).await {
+    let deadline = Deadline::after(timeouts.connect);
+    let upstream = match settings.upstream.dial(deadline.passed()).await {
         Ok(upstream) => upstream,
         Err(error) => {
             client.reset();

@@ -40,8 +40,9 @@ pub trait Side {
     /// or memory is not bounded.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Ends this direction after all that was sent; the peer may go on sending.
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Ends this direction after all that was sent; the peer may go on sending. Where he has ended
+    /// too, so that the side will be `dropped` at once, that is what ends it.
+    fn poll_finish(&mut self, dropped: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Makes the close, which follows when the side is dropped, a reset.
     fn reset(&self);

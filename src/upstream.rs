@@ -8,18 +8,19 @@ mod refresh;
 mod refused;
 mod state;
 
+use std::future::poll_fn;
 use std::io;
 use std::iter;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::task::Poll;
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
 
 use self::answer::Answer;
 use self::race::Race;
@@ -121,12 +122,12 @@ impl Upstream {
         &self.config
     }
 
-    /// Connects to the best address that answers, within `timeout`. Waits for a name's first answer,
-    /// and for no later one.
-    pub async fn dial(&self, timeout: Duration) -> Result<TcpStream, DialError> {
-        let deadline = Instant::now() + timeout;
-        let candidates = self.candidates(deadline).await?;
-        let mut race = Race::new(candidates, deadline, self.config.allow_private);
+    /// Connects to the best address that answers before `patience` ends. Waits for a name's first
+    /// answer, and for no later one.
+    pub async fn dial(&self, patience: impl Future<Output = ()>) -> Result<TcpStream, DialError> {
+        let mut patience = pin!(patience);
+        let candidates = self.candidates(patience.as_mut()).await?;
+        let mut race = Race::new(candidates, patience, self.config.allow_private);
         let mut failure = DialError::TimedOut;
         while let Some(ended) = race.next().await {
             match ended.result {
@@ -151,9 +152,12 @@ impl Upstream {
         self.lock().status(&self.config.name)
     }
 
-    async fn candidates(&self, deadline: Instant) -> Result<Arc<[SocketAddr]>, DialError> {
+    async fn candidates(
+        &self,
+        mut patience: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Arc<[SocketAddr]>, DialError> {
         loop {
-            let answered = self.answered.notified();
+            let mut answered = pin!(self.answered.notified());
             {
                 let state = self.lock();
                 let order = state.order();
@@ -164,7 +168,11 @@ impl Upstream {
                     break;
                 }
             }
-            if timeout_at(deadline, answered).await.is_err() {
+            let is_late = poll_fn(|cx| match answered.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => patience.as_mut().poll(cx).map(|()| true),
+            });
+            if is_late.await {
                 break;
             }
         }

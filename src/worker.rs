@@ -9,16 +9,18 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 use self::acceptor::Acceptor;
 use crate::admission::Admission;
 use crate::config::{Config, Listener};
+use crate::deadline;
 use crate::listener::Place;
-use crate::relay;
 use crate::session::Settings;
 use crate::stats::{Counters, Totals};
 use crate::upstream::Upstream;
@@ -50,12 +52,15 @@ enum Order {
     Listen(Arc<Config>, Vec<Plan>),
     /// Tell what was counted.
     Report(oneshot::Sender<Report>),
+    /// Another second has passed.
+    Tick,
 }
 
 // === impl Worker ===
 
 impl Worker {
-    /// Starts worker number `index`, which listens to nothing yet.
+    /// Starts worker number `index`, which listens to nothing yet. Wants a tokio runtime around it,
+    /// which is not the worker's.
     pub fn start(index: usize, admission: Arc<Admission>) -> io::Result<Self> {
         let (orders, received) = mpsc::unbounded_channel();
         let (started, start) = std::sync::mpsc::channel();
@@ -79,6 +84,7 @@ impl Worker {
             .name(format!("worker-{index}"))
             .spawn(run)?;
         start.recv().map_err(io::Error::other)??;
+        tokio::spawn(tick(orders.downgrade()));
         Ok(Self { orders })
     }
 
@@ -98,6 +104,20 @@ impl Worker {
     fn order(&self, order: Order) {
         // A worker ends only with the process.
         let _ = self.orders.send(order);
+    }
+}
+
+/// Tells a worker every second that one has passed. A timer of its own would have the kernel set an
+/// alarm at each wait for events and take it back after, which is an eighth of a round trip.
+async fn tick(orders: mpsc::WeakUnboundedSender<Order>) {
+    let mut seconds = interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        seconds.tick().await;
+        let Some(orders) = orders.upgrade() else {
+            return;
+        };
+        let _ = orders.send(Order::Tick);
     }
 }
 
@@ -122,10 +142,10 @@ impl State {
     }
 
     async fn obey(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        tokio::task::spawn_local(relay::tick());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Listen(config, plans) => self.listen(&config, plans),
+                Order::Tick => deadline::tick(),
                 Order::Report(reply) => {
                     let totals = self
                         .counters

@@ -164,8 +164,11 @@ impl Side for Plain {
         self.send_with(SendFlags::empty(), bytes)
     }
 
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_finish(&mut self, dropped: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drained(cx))?;
+        if dropped {
+            return Poll::Ready(Ok(()));
+        }
         let ended = rustix::net::shutdown(self.stream.fd()?, Shutdown::Write);
         Poll::Ready(match ended {
             // There is nobody left to be told.

@@ -283,7 +283,7 @@ impl Side for Box<Tls> {
         Ok(())
     }
 
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_finish(&mut self, dropped: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
             self.finished = true;
             // The end of the stream, which follows at once, takes it along.
@@ -291,7 +291,7 @@ impl Side for Box<Tls> {
                 traffic.queue_close_notify(room)
             })?;
         }
-        self.socket.poll_finish(cx)
+        self.socket.poll_finish(dropped, cx)
     }
 
     fn reset(&self) {

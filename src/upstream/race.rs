@@ -1,8 +1,9 @@
 //! Several addresses are connected to, one shortly after the other, until one answers: RFC 8305 in
-//! spirit. Addresses and a deadline enter, the end of each attempt leaves as it comes.
+//! spirit. Addresses and patience enter, the end of each attempt leaves as it comes.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{DialError, refused};
 use crate::socket;
@@ -19,13 +20,15 @@ use crate::socket;
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A race of addresses. Dropping it gives up what is under way.
-pub(super) struct Race {
+pub(super) struct Race<P> {
     candidates: Arc<[SocketAddr]>,
     /// How many of them were started.
     started: usize,
     running: Vec<Attempt>,
     next_start: Instant,
-    deadline: Instant,
+    /// Ends when no more time is given.
+    patience: P,
+    is_late: bool,
     allow_private: bool,
 }
 
@@ -43,18 +46,15 @@ struct Attempt {
     stream: TcpStream,
 }
 
-impl Race {
-    pub(super) fn new(
-        candidates: Arc<[SocketAddr]>,
-        deadline: Instant,
-        allow_private: bool,
-    ) -> Self {
+impl<P: Future<Output = ()> + Unpin> Race<P> {
+    pub(super) fn new(candidates: Arc<[SocketAddr]>, patience: P, allow_private: bool) -> Self {
         Self {
             candidates,
             started: 0,
             running: Vec::new(),
             next_start: Instant::now(),
-            deadline,
+            patience,
+            is_late: false,
             allow_private,
         }
     }
@@ -63,27 +63,37 @@ impl Race {
     /// still running has been told as timed out.
     pub(super) async fn next(&mut self) -> Option<Ended> {
         loop {
-            let now = Instant::now();
-            if now >= self.deadline {
+            if self.is_late {
                 let late = self.running.pop()?;
                 return Some(late.end(Some(DialError::TimedOut)));
             }
-            let waiting = self.candidates.get(self.started).copied();
-            let until = match waiting {
+            // No timer for the last one: the kernel would set an alarm at each wait of the thread.
+            let head_start = match self.candidates.get(self.started) {
                 None if self.running.is_empty() => return None,
-                None => self.deadline,
-                Some(address) if now >= self.next_start => {
+                None => None,
+                Some(&address) if Instant::now() >= self.next_start => {
                     if let Err(error) = self.start(address) {
                         let result = Err(error);
                         return Some(Ended { address, result });
                     }
                     continue;
                 }
-                Some(_) => self.next_start.min(self.deadline),
+                Some(_) => Some(sleep_until(self.next_start)),
             };
 
-            let end = poll_fn(|context| self.poll_end(context));
-            if let Ok(ended) = timeout_at(until, end).await {
+            let mut head_start = pin!(head_start);
+            let ended = poll_fn(|cx| {
+                if let Poll::Ready(ended) = self.poll_end(cx) {
+                    return Poll::Ready(Some(ended));
+                }
+                self.is_late = Pin::new(&mut self.patience).poll(cx).is_ready();
+                let next = head_start.as_mut().as_pin_mut();
+                if self.is_late || next.is_some_and(|next| next.poll(cx).is_ready()) {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending
+            });
+            if let Some(ended) = ended.await {
                 self.next_start = Instant::now();
                 return Some(ended);
             }

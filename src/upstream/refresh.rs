@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::answer::Answer;
 use super::race::Race;
@@ -129,8 +129,8 @@ impl Upstream {
 
     /// Connects to `address` once, and says how it does.
     async fn check(&self, address: SocketAddr, connect_timeout: Duration) -> Health {
-        let deadline = Instant::now() + connect_timeout;
-        let mut race = Race::new(Arc::from([address]), deadline, self.config.allow_private);
+        let patience = pin!(sleep(connect_timeout));
+        let mut race = Race::new(Arc::from([address]), patience, self.config.allow_private);
         let Some(ended) = race.next().await else {
             return Health::Unknown;
         };

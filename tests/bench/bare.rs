@@ -10,8 +10,8 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, accept_with, connect, listen,
-    recv, send, shutdown, socket_with,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, accept_with, connect,
+    listen, recv, send, shutdown, socket_with,
 };
 
 /// Serves for ever.
@@ -22,7 +22,12 @@ pub fn run(port: u16, upstream: u16) -> io::Result<()> {
     listen(&listener, BACKLOG)?;
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, upstream));
     let poll = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(&poll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+    epoll::add(
+        &poll,
+        &listener,
+        EventData::new_u64(LISTENER),
+        EventFlags::IN,
+    )?;
 
     let mut buffer = vec![0; 32 * 1024];
     let mut pairs: Vec<Option<Pair>> = Vec::new();

@@ -5,16 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("admission", &["config"]),
+    ("deadline", &[]),
     ("listener", &["config", "socket"]),
     ("proxy_header", &[]),
-    ("relay", &["side", "stats"]),
+    ("relay", &["deadline", "side", "stats"]),
     (
         "session",
         &[
             "admission",
             "config",
+            "deadline",
             "listener",
             "proxy_header",
             "relay",
@@ -35,8 +37,8 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
         &[
             "admission",
             "config",
+            "deadline",
             "listener",
-            "relay",
             "session",
             "socket",
             "stats",

@@ -21,7 +21,7 @@ fn an_address_goes_down_and_comes_up_by_checks_alone() {
         until("up", || upstream.status().health == Health::Up).await;
 
         drop(listener);
-        upstream.dial(TIMEOUT).await.unwrap_err();
+        upstream.dial(sleep(TIMEOUT)).await.unwrap_err();
         assert_eq!(upstream.status().health, Health::Failing);
         let fell = Instant::now();
         until("down", || upstream.status().health == Health::Down).await;
@@ -64,7 +64,7 @@ fn a_start_without_dns_heals() {
     runtime.block_on(async {
         tokio::spawn(Arc::clone(&upstream).keep_fresh(TIMEOUT));
         let start = Instant::now();
-        let error = upstream.dial(TIMEOUT).await.unwrap_err();
+        let error = upstream.dial(sleep(TIMEOUT)).await.unwrap_err();
         assert!(matches!(error, DialError::Unresolved));
         assert!(
             start.elapsed() < Duration::from_secs(1),
@@ -82,12 +82,12 @@ fn a_start_without_dns_heals() {
         let dns = Dns::start();
         dns.say(&["127.0.0.1"]);
         until("up", || upstream.status().health == Health::Up).await;
-        upstream.dial(TIMEOUT).await.unwrap();
+        upstream.dial(sleep(TIMEOUT)).await.unwrap();
 
         // A name that moves: asked for by a dial that fails everywhere.
         dns.say(&["127.0.0.9"]);
         drop(listener);
-        upstream.dial(TIMEOUT).await.unwrap_err();
+        upstream.dial(sleep(TIMEOUT)).await.unwrap_err();
         let moved = || upstream.status().addresses[0].address.ip().to_string() == "127.0.0.9";
         until("moved", moved).await;
         // The test, the task, its lookups, and the check of the one address that is left.
@@ -112,7 +112,7 @@ fn a_resolver_that_hangs_holds_one_thread_and_nothing_else() {
     runtime.block_on(async {
         tokio::spawn(Arc::clone(&upstream).keep_fresh(TIMEOUT));
         until("up", || upstream.status().health == Health::Up).await;
-        upstream.dial(TIMEOUT).await.unwrap();
+        upstream.dial(sleep(TIMEOUT)).await.unwrap();
 
         until("told", || upstream.status().last_error.is_some()).await;
         let told = upstream.status().last_error.unwrap();
@@ -150,7 +150,7 @@ fn a_poisoned_name_opens_no_home() {
     let runtime = runtime();
     runtime.block_on(async {
         tokio::spawn(Arc::clone(&upstream).keep_fresh(TIMEOUT));
-        let error = upstream.dial(TIMEOUT).await.unwrap_err();
+        let error = upstream.dial(sleep(TIMEOUT)).await.unwrap_err();
         assert!(matches!(error, DialError::Forbidden));
         let addresses = upstream.status().addresses;
         assert_eq!(addresses.len(), 7, "{addresses:?}");
@@ -160,8 +160,7 @@ fn a_poisoned_name_opens_no_home() {
         }
 
         // An address that became ours after the name was looked up.
-        let deadline = Instant::now() + TIMEOUT;
-        let ended = Race::new(Arc::from([own]), deadline, false)
+        let ended = Race::new(Arc::from([own]), pin!(sleep(TIMEOUT)), false)
             .next()
             .await
             .unwrap();

@@ -96,29 +96,36 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     let full = config(Version::Tls13, Resumption::disabled())?;
     let resuming = config(Version::Tls13, Resumption::in_memory_sessions(256))?;
 
+    let has = |tls: bool| !tls || relay.kind.has_tls();
+
     say("start_pss", at_start(relay, PAUSE)?.pss, "B");
-    for (figure, tls) in [("held_plain", None), ("held_tls", Some(&full))] {
+    let held_each = [("held_plain", None), ("held_tls", Some(&full))];
+    for (figure, tls) in held_each.into_iter().filter(|one| has(one.1.is_some())) {
         let held = held(relay, upstream, tls, options.held, PAUSE)?;
         say(figure, held.each, "B");
     }
     if options.proof_bytes > 0 {
-        for tls in [None, Some(&full)] {
+        for tls in [None, Some(&full)]
+            .into_iter()
+            .filter(|tls| has(tls.is_some()))
+        {
             prove(relay, upstream, tls, options.proof_bytes)?;
         }
     }
-    for (figure, tls, way) in [
+    let ways = [
         ("plain_up", None, Way::Up),
         ("plain_down", None, Way::Down),
         ("plain_both", None, Way::Both),
         ("tls_up", Some(&full), Way::Up),
         ("tls_down", Some(&full), Way::Down),
-    ] {
+    ];
+    for (figure, tls, way) in ways.into_iter().filter(|one| has(one.1.is_some())) {
         let bytes = tls.map_or(options.bytes, |_| options.tls_bytes);
         let moved = bulk(relay, upstream, tls, way, bytes)?;
         let each = moved.cpu_seconds_a_gigabyte() * 1e6;
         say(figure, each, "ns/MB");
     }
-    for (figure, handshake, count) in [
+    let handshakes = [
         ("plain_connection", Handshake::None, options.connections),
         (
             "tls13_full",
@@ -130,11 +137,14 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
             Handshake::Resumed(resuming),
             options.handshakes,
         ),
-    ] {
+    ];
+    let is_tls = |handshake: &Handshake| !matches!(handshake, Handshake::None);
+    for (figure, handshake, count) in handshakes.into_iter().filter(|one| has(is_tls(&one.1))) {
         let done = connections(relay, upstream, &handshake, count)?;
         say(figure, nanoseconds(done.cpu_each()), "ns");
     }
-    for (figure, tls) in [("plain_64", None), ("tls_64", Some(&full))] {
+    let trips = [("plain_64", None), ("tls_64", Some(&full))];
+    for (figure, tls) in trips.into_iter().filter(|one| has(one.1.is_some())) {
         let done = round_trips(relay, upstream, tls, 64, 1, options.round_trips)?;
         say(figure, nanoseconds(done.cpu_each()), "ns");
     }

@@ -1,23 +1,21 @@
 //! Deadlines of the thread's connections, in whole seconds. A relay moves its deadline at every byte,
-//! so that must cost a store, not a timer; one tick a second finds those that have passed.
+//! so that must cost a store, not a timer; one tick a second finds those that have passed. Ticks are
+//! counted and no clock is read: where the machine stands still, time does, and nobody is late for it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
 thread_local! {
     static DEADLINES: RefCell<Deadlines> = const {
-        RefCell::new(Deadlines { start: None, now: 0, entries: Vec::new(), free: Vec::new() })
+        RefCell::new(Deadlines { now: 0, entries: Vec::new(), free: Vec::new() })
     };
 }
 
 struct Deadlines {
-    /// When the thread's first tick was.
-    start: Option<Instant>,
-    /// Seconds from then to the last one.
+    /// Ticks so far.
     now: u32,
     entries: Vec<Entry>,
     free: Vec<usize>,
@@ -29,11 +27,10 @@ struct Entry {
     waker: Option<Waker>,
 }
 
-/// Looks what time it is and wakes whom a deadline of this thread has passed. Call it every second.
+/// Tells this thread that a second has passed, and wakes those whose deadline that was.
 pub fn tick() {
     DEADLINES.with_borrow_mut(|deadlines| {
-        let start = deadlines.start.get_or_insert_with(Instant::now);
-        deadlines.now = u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX);
+        deadlines.now = deadlines.now.saturating_add(1);
         for entry in &mut deadlines.entries {
             if entry.due <= deadlines.now
                 && let Some(waker) = entry.waker.take()
@@ -55,8 +52,8 @@ pub struct Deadline {
 // === impl Deadline ===
 
 impl Deadline {
-    /// A deadline that passes after `time`, and at most two seconds later.
-    pub fn after(time: Duration) -> Self {
+    /// A deadline that passes after `seconds`, and at most one second later.
+    pub fn after(seconds: u32) -> Self {
         let index = DEADLINES.with_borrow_mut(|deadlines| {
             deadlines.free.pop().unwrap_or_else(|| {
                 deadlines.entries.push(Entry::default());
@@ -67,14 +64,14 @@ impl Deadline {
             index,
             _thread: PhantomData,
         };
-        deadline.set(u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        deadline.set(seconds);
         deadline
     }
 
     /// Moves it to `seconds` from now.
     pub fn set(&self, seconds: u32) {
         DEADLINES.with_borrow_mut(|deadlines| {
-            // `now` may be almost a second old.
+            // The last tick may have been almost a second ago.
             let due = deadlines.now.saturating_add(seconds).saturating_add(1);
             deadlines.entries[self.index].due = due;
         });
@@ -119,5 +116,57 @@ impl Drop for Deadline {
         });
         // Outside the borrow: the last waker of a task drops the task.
         drop(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::runtime::Builder;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_does_not_pass_before_its_time_nor_a_second_late() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let deadline = Deadline::after(1);
+        tick();
+        assert!(deadline.poll_passed(cx).is_pending());
+        tick();
+        assert!(deadline.poll_passed(cx).is_ready());
+        deadline.set(1);
+        assert!(deadline.poll_passed(cx).is_pending());
+    }
+
+    #[test]
+    fn what_comes_in_time_is_told_from_what_does_not() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(async {
+                loop {
+                    tick();
+                    yield_now().await;
+                }
+            });
+            let deadline = Deadline::after(3);
+            assert_eq!(deadline.within(ready(7)).await, Some(7));
+            assert_eq!(deadline.within(pending::<()>()).await, None);
+            deadline.passed().await;
+        });
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_keeps_nothing_of_the_one_before() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let first = Deadline::after(0);
+        let index = first.index;
+        tick();
+        assert!(first.poll_passed(cx).is_ready());
+        drop(first);
+        let second = Deadline::after(0);
+        assert_eq!(second.index, index);
+        assert!(second.poll_passed(cx).is_pending());
     }
 }

@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use self::carry::carry;
 use crate::deadline::Deadline;
@@ -126,7 +125,7 @@ impl<C: Side, U: Side> Relay<C, U> {
             down: Direction::OPEN,
             gone: None,
             patience,
-            deadline: Deadline::after(Duration::from_secs(patience.idle.into())),
+            deadline: Deadline::after(patience.idle),
             counters,
         }
     }

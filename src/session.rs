@@ -140,7 +140,7 @@ async fn open(
     let Config {
         limits, timeouts, ..
     } = &*settings.config;
-    let deadline = Deadline::after(timeouts.handshake);
+    let deadline = Deadline::after(seconds(timeouts.handshake));
 
     let header = if settings.listener.accept_proxy {
         if !settings.trusts(peer) {
@@ -176,7 +176,7 @@ async fn open(
             .map(Client::Tls)?,
     };
 
-    let deadline = Deadline::after(timeouts.connect);
+    deadline.set(seconds(timeouts.connect));
     let upstream = match settings.upstream.dial(deadline.passed()).await {
         Ok(upstream) => upstream,
         Err(error) => {
@@ -201,6 +201,10 @@ async fn open(
         upstream,
         permit,
     })
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Turns a client away.
@@ -243,7 +247,6 @@ impl Settings {
     }
 
     fn relay<O>(&self, open: Open) -> Stage<O> {
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let patience = Patience {
             idle: seconds(self.config.timeouts.idle),
             half_close: seconds(self.config.timeouts.half_close),

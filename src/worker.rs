@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -25,7 +26,7 @@ use crate::session::Settings;
 use crate::stats::{Counters, Totals};
 use crate::upstream::Upstream;
 
-/// A running worker. Dropped, it takes no more orders; its connections go on.
+/// A running worker. Dropped, it ends with all its connections.
 #[derive(Debug)]
 pub struct Worker {
     orders: mpsc::UnboundedSender<Order>,
@@ -52,8 +53,6 @@ enum Order {
     Listen(Arc<Config>, Vec<Plan>),
     /// Tell what was counted.
     Report(oneshot::Sender<Report>),
-    /// Another second has passed.
-    Tick,
 }
 
 // === impl Worker ===
@@ -63,6 +62,8 @@ impl Worker {
     /// which is not the worker's.
     pub fn start(index: usize, admission: Arc<Admission>) -> io::Result<Self> {
         let (orders, received) = mpsc::unbounded_channel();
+        // One is enough: ticks that a worker could not take are none that it has to catch up.
+        let (ticks, ticked) = mpsc::channel(1);
         let (started, start) = std::sync::mpsc::channel();
         // The runtime stays on the thread that makes it.
         let run = move || {
@@ -73,7 +74,7 @@ impl Worker {
             {
                 Ok(runtime) => {
                     let _ = started.send(Ok(()));
-                    runtime.block_on(State::new(admission).obey(received));
+                    runtime.block_on(State::new(admission).obey(received, ticked));
                 }
                 Err(error) => {
                     let _ = started.send(Err(error));
@@ -84,7 +85,7 @@ impl Worker {
             .name(format!("worker-{index}"))
             .spawn(run)?;
         start.recv().map_err(io::Error::other)??;
-        tokio::spawn(tick(orders.downgrade()));
+        tokio::spawn(tick(ticks));
         Ok(Self { orders })
     }
 
@@ -108,16 +109,12 @@ impl Worker {
 }
 
 /// Tells a worker every second that one has passed. A timer of its own would have the kernel set an
-/// alarm at each wait for events and take it back after, which is an eighth of a round trip.
-async fn tick(orders: mpsc::WeakUnboundedSender<Order>) {
+/// alarm at each wait for events and take it back after, and that costs as much as to read a message.
+async fn tick(worker: mpsc::Sender<()>) {
     let mut seconds = interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !matches!(worker.try_send(()), Err(TrySendError::Closed(()))) {
         seconds.tick().await;
-        let Some(orders) = orders.upgrade() else {
-            return;
-        };
-        let _ = orders.send(Order::Tick);
     }
 }
 
@@ -141,11 +138,19 @@ impl State {
         }
     }
 
-    async fn obey(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+    async fn obey(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut ticked: mpsc::Receiver<()>,
+    ) {
+        tokio::task::spawn_local(async move {
+            while ticked.recv().await.is_some() {
+                deadline::tick();
+            }
+        });
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Listen(config, plans) => self.listen(&config, plans),
-                Order::Tick => deadline::tick(),
                 Order::Report(reply) => {
                     let totals = self
                         .counters

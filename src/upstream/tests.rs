@@ -14,7 +14,7 @@ pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Patience for as long.
+/// Patience for as long, which unlike a `sleep` can be had outside a runtime.
 async fn patience(time: Duration) {
     sleep(time).await;
 }
@@ -147,6 +147,20 @@ fn a_silent_address_is_overtaken_after_its_head_start() {
     assert_eq!(health(&upstream), [Health::Unknown, Health::Up]);
     let (_, check) = &upstream.lock().checks()[0];
     assert!(is_asked(check));
+}
+
+#[test]
+fn patience_that_ends_during_a_head_start_starts_nobody_else() {
+    let (_hole, hole) = black_hole();
+    let (good, address) = listener();
+    let upstream = upstream(&[&hole, &address], true);
+    let error = runtime()
+        .block_on(upstream.dial(patience(Duration::from_millis(100))))
+        .unwrap_err();
+    assert_eq!(error.reason(), "upstream_timeout");
+    assert_eq!(health(&upstream), [Health::Failing, Health::Unknown]);
+    good.set_nonblocking(true).unwrap();
+    assert!(good.accept().is_err(), "the second was dialled as well");
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub fn run(port: u16, upstream: u16) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     let mut pairs: Vec<Option<Pair>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
+    let mut closed = Vec::new();
     let mut events = Vec::with_capacity(1024);
     loop {
         epoll::wait(&poll, spare_capacity(&mut events), None)?;
@@ -52,14 +53,15 @@ pub fn run(port: u16, upstream: u16) -> io::Result<()> {
             }
             let place = usize::try_from(data).map_err(io::Error::other)?;
             let (index, side) = (place / 2, place % 2);
-            // There may be a second event of one that has just been closed.
+            // There may be a second event of one that this very turn has closed.
             if let Some(pair) = &mut pairs[index]
                 && !pair.goes_on(side, event.flags, &mut buffer)
             {
                 pairs[index] = None;
-                free.push(index);
+                closed.push(index);
             }
         }
+        free.append(&mut closed);
     }
 }
 

@@ -60,7 +60,7 @@ impl Kind {
 
     /// Whether it is a program of somebody else that does this job.
     pub fn is_peer(self) -> bool {
-        self.has_tls() && self != Self::Waproxy
+        !matches!(self, Self::Direct | Self::Pump | Self::Bare | Self::Waproxy)
     }
 
     pub fn has_tls(self) -> bool {

@@ -68,6 +68,9 @@ fn half_close_of_the_client_is_forwarded() {
             (Vec::new(), Ending::Closed),
             "{kind:?}"
         );
+        // Below TLS too, where there is TLS.
+        let ending = read_to_end(&mut client.socket());
+        assert_eq!(ending, (Vec::new(), Ending::Closed), "{kind:?}");
         stage.daemon.until("ended as closed", |status| {
             status.ended(kind.listener(), "closed") == 1
         });

@@ -1,6 +1,8 @@
 //! What the timeouts of the configuration end, and what they leave alone.
 
+use std::fs;
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,6 +74,47 @@ fn a_side_that_goes_on_after_a_half_close_is_not_cut() {
     }
 }
 
+/// An alarm that the kernel sets at each wait for events, and takes back after, costs as much as
+/// reading a message.
+#[test]
+fn timeouts_set_no_alarm_in_a_worker() {
+    let stage = Stage::new(Setup::new().main("idle_timeout", 60));
+    let _pairs = Kind::BOTH.map(|kind| stage.connect(kind));
+    let handshake = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.daemon.port("tls"))).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    for _ in 0..20 {
+        for waiting in waits_of_workers(stage.daemon.id()) {
+            assert!(waiting.ends_with("ffffffff"), "an alarm in {waiting} ms");
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    drop(handshake);
+}
+
+/// The timeouts with which the daemon's workers wait for events just now (`proc_pid_syscall(5)`).
+fn waits_of_workers(daemon: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{daemon}/task")).unwrap();
+    let tasks = tasks.map(|task| task.unwrap().path());
+    let workers: Vec<_> = tasks
+        .filter(|task| {
+            fs::read_to_string(task.join("comm"))
+                .unwrap()
+                .starts_with("worker")
+        })
+        .collect();
+    assert!(!workers.is_empty());
+    let calls = workers
+        .iter()
+        .map(|task| fs::read_to_string(task.join("syscall")).unwrap());
+    calls
+        .filter_map(|call| {
+            // One that is at work is in no call, or in another one than for at most 1,024 events.
+            let words: Vec<_> = call.split(' ').collect();
+            (words.get(3) == Some(&"0x400")).then(|| words[4].to_owned())
+        })
+        .collect()
+}
+
 #[test]
 fn a_handshake_that_drips_ends_after_handshake_timeout() {
     let stage = Stage::new(Setup::new().main("handshake_timeout", 2));
@@ -125,6 +168,18 @@ fn proxy_header_and_tls_share_one_handshake_timeout() {
         .until("handshake_timeout is counted", |status| {
             status.ended("behind", "handshake_timeout") == 1
         });
+}
+
+#[test]
+fn who_waited_while_the_daemon_stood_still_has_the_whole_handshake_timeout() {
+    let stage = Stage::new(Setup::new().main("handshake_timeout", 2));
+    stage.daemon.pause();
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.daemon.port("tls"))).unwrap();
+    thread::sleep(Duration::from_secs(4));
+    stage.daemon.resume();
+    let start = Instant::now();
+    let _ = read_to_end(&mut client);
+    assert_about(start, 2);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub mod daemon;
 pub mod deadline;
 pub mod listener;
 pub mod logger;
+pub mod memory;
 mod one_line;
 pub mod paths;
 pub mod proxy_header;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Auto;
+use crate::memory;
 
 /// As the reference has it.
 const LIMIT: u32 = 27_500;
@@ -76,7 +77,7 @@ impl Cap {
     pub fn find(option: Auto<NonZeroU32>, shared_files: u64) -> Self {
         let files = u64::from(wanted(option)) * CONNECTION_FILES + OTHER_FILES + shared_files;
         let machine = Machine {
-            memory: total_memory(),
+            memory: Some(memory::total() as u64),
             files: raise_files(files).map(|files| files - shared_files.min(files / 4)),
             tracks: conntrack_max(),
         };
@@ -153,16 +154,6 @@ fn raise_files(wanted: u64) -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Bytes of memory that the machine has.
-fn total_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
 /// Connections that the firewall can track.
 fn conntrack_max() -> Option<u64> {
     let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?;
@@ -218,10 +209,5 @@ mod tests {
             let cap = Cap::of(option, machine);
             assert_eq!(cap, Cap { connections, bound }, "{option:?} {machine:?}");
         }
-    }
-
-    #[test]
-    fn memory_is_read() {
-        assert!(total_memory().is_some_and(|bytes| bytes > 1 << 20));
     }
 }

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use rustix::buffer::spare_capacity;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-use rustix::system::sysinfo;
+
+use crate::memory;
 
 /// Pipes of a thread, of two file descriptors each. Linux lets a user have 64 MiB of them in all
 /// (pipe(7)): where that is used up, there are fewer.
@@ -26,7 +27,7 @@ const LARGEST: usize = 1024 * 1024;
 
 /// Bytes that are moved at once. More at once wakes all who wait for them less often; but it is the
 /// kernel's memory while a peer does not take them, so small machines move less.
-static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(total_memory()));
+static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(memory::total()));
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0 }) };
@@ -137,13 +138,6 @@ fn capacity_for(memory: usize) -> usize {
     (memory / 4_096).clamp(SMALLEST, LARGEST)
 }
 
-/// Bytes of memory that the machine has.
-fn total_memory() -> usize {
-    let info = sysinfo();
-    let units = usize::try_from(info.totalram).unwrap_or(usize::MAX);
-    units.saturating_mul(info.mem_unit.try_into().unwrap_or(1))
-}
-
 /// Without `MORE`, which would hold back the last bytes of what is sent.
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
@@ -166,7 +160,6 @@ mod tests {
         ] {
             assert_eq!(capacity_for(memory), capacity, "{memory}");
         }
-        assert!(total_memory() > 64 * MIB);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 12] = [
-    ("admission", &["config"]),
+const MAY_NAME: [(&str, &[&str]); 13] = [
+    ("admission", &["config", "memory"]),
     ("deadline", &[]),
     ("listener", &["config", "socket"]),
+    ("memory", &[]),
     ("proxy_header", &[]),
     ("relay", &["deadline", "side", "stats"]),
     (
@@ -27,7 +28,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
             "upstream",
         ],
     ),
-    ("side", &["socket"]),
+    ("side", &["memory", "socket"]),
     ("socket", &[]),
     ("stats", &[]),
     ("tls", &["side"]),

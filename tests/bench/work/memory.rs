@@ -15,7 +15,7 @@ use crate::cost::{Memory, as_f64, slab};
 use crate::pair::{Client, Pair, Upstream};
 use crate::relay::Relay;
 
-/// What a relay takes before its first connection.
+/// What a relay takes before its first connection, but for those that look whether it listens.
 pub fn at_start(relay: &Relay, pause: Duration) -> io::Result<Memory> {
     thread::sleep(pause);
     Memory::of(&relay.processes)

@@ -1,7 +1,7 @@
 //! What carrying bytes and connections costs: waproxy beside other relays, measured from outside.
 //!
 //! `host` compares relays on this machine and prints tables; `inside` measures one relay on a
-//! machine as small as a router; `pump` and `bare` are the limits that both are held against.
+//! machine as small as a router; `pump`, `bare` and `tokio` are limits to hold a relay against.
 
 // Nothing outside can reach anything in here.
 #![allow(unreachable_pub)]
@@ -34,6 +34,7 @@ mod seat;
 mod site;
 mod table;
 mod tls;
+mod tokio_alone;
 mod work;
 
 use std::ffi::OsString;
@@ -87,6 +88,13 @@ enum Command {
         /// Where to connect to.
         upstream: u16,
     },
+    /// Relays with nothing but tokio, for ever.
+    Tokio {
+        /// Where to listen.
+        port: u16,
+        /// Where to connect to.
+        upstream: u16,
+    },
 }
 
 fn main() -> ExitCode {
@@ -101,6 +109,7 @@ fn main() -> ExitCode {
         Command::Inside(options) => inside::run(&options).map(|()| true),
         Command::Leash { parent, words } => Err(process::leash(parent, &words)),
         Command::Pump { port, upstream } => pump::run(port, upstream).map(|()| true),
+        Command::Tokio { port, upstream } => tokio_alone::run(port, upstream).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

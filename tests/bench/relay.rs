@@ -28,6 +28,8 @@ pub enum Kind {
     Pump,
     /// The fewest calls.
     Bare,
+    /// The runtime of this project's relay, and nothing else.
+    Tokio,
     Waproxy,
     /// With the options of the reference.
     Haproxy,
@@ -48,6 +50,7 @@ impl Kind {
             Self::Direct => "direct",
             Self::Pump => "splice pump",
             Self::Bare => "bare epoll",
+            Self::Tokio => "tokio alone",
             Self::Waproxy => "waproxy",
             Self::Haproxy => "HAProxy, reference's options",
             Self::Haproxy16k => "HAProxy, 16 KiB buffers",
@@ -60,11 +63,16 @@ impl Kind {
 
     /// Whether it is a program of somebody else that does this job.
     pub fn is_peer(self) -> bool {
-        !matches!(self, Self::Direct | Self::Pump | Self::Bare | Self::Waproxy)
+        !self.is_limit() && self != Self::Waproxy
     }
 
     pub fn has_tls(self) -> bool {
-        !matches!(self, Self::Direct | Self::Pump | Self::Bare)
+        !self.is_limit()
+    }
+
+    /// Whether it does less than the job, to show what that takes at the least.
+    fn is_limit(self) -> bool {
+        matches!(self, Self::Direct | Self::Pump | Self::Bare | Self::Tokio)
     }
 }
 
@@ -123,6 +131,7 @@ impl Relay {
             Kind::Direct => return Ok(Self::direct(parts)),
             Kind::Pump => ours(&["pump"], parts, listen)?,
             Kind::Bare => ours(&["bare"], parts, listen)?,
+            Kind::Tokio => ours(&["tokio"], parts, listen)?,
             Kind::Waproxy => waproxy::command(parts, listen)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
                 haproxy::command(kind, parts, listen)?

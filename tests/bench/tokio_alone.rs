@@ -101,4 +101,5 @@ impl Way {
     }
 }
 
-const SPACE: usize = 32 * 1024;
+/// As much as may well be on the stack.
+const SPACE: usize = 16 * 1024;

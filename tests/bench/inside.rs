@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::client::Resumption;
 
 use crate::certificate::Certificate;
+use crate::cipher;
 use crate::cost::as_f64;
 use crate::pair::Upstream;
 use crate::port;
@@ -147,6 +148,11 @@ fn all(options: &Options, upstream: &Upstream, relay: &Relay) -> io::Result<()> 
     for (figure, tls) in trips.into_iter().filter(|one| has(one.1.is_some())) {
         let done = round_trips(relay, upstream, tls, 64, 1, options.round_trips)?;
         say(figure, nanoseconds(done.cpu_each()), "ns");
+    }
+    // The daemon's ring is in this program too; other relays have their own cipher.
+    if relay.kind == Kind::Waproxy {
+        say("cipher_mb", nanoseconds(cipher::megabyte()?), "ns/MB");
+        say("cipher_64", nanoseconds(cipher::round_trip()?), "ns");
     }
     Ok(())
 }

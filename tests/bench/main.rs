@@ -8,6 +8,7 @@
 
 mod bare;
 mod certificate;
+mod cipher;
 mod cores;
 mod cost;
 mod faulty;

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use self::cap::{Bound, Cap};
+pub use self::cap::{Bound, Cap, wanted_files};
 
 /// Counts the connections of all workers.
 #[derive(Debug)]

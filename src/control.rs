@@ -73,6 +73,10 @@ pub struct Status {
     /// What was wrong with the file at the last reload, a line each. Not empty: the daemon still
     /// runs with the configuration from before.
     pub configuration_errors: Vec<String>,
+    /// What the init script could not do as the configuration says, a line each: a file `problems`
+    /// beside the configuration, read for each answer.
+    #[serde(default)]
+    pub service_problems: Vec<String>,
     /// The name or IPv4 address that people enter, where the configuration has one.
     pub host: Option<String>,
     /// Threads that carry connections.

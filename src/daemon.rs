@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use self::terminator::Terminator;
-use crate::admission::{Admission, Bound, Cap};
+use crate::admission::{self, Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
 use crate::control::CertificateStatus;
 use crate::listener::{self, Place};
@@ -318,9 +318,19 @@ fn worker_count(option: Auto<NonZeroU32>) -> usize {
     }
 }
 
+/// File descriptors that `config` wants to be allowed.
+pub fn files(config: &Config) -> u64 {
+    let pipe_ends = pipe_ends(worker_count(config.workers));
+    admission::wanted_files(config.limits.max_connections, pipe_ends)
+}
+
+/// What the pipes of all workers take together.
+fn pipe_ends(workers: usize) -> u64 {
+    (2 * MOST_PIPES * workers) as u64
+}
+
 fn find_cap(config: &Config, workers: usize) -> Cap {
-    let pipe_ends = 2 * MOST_PIPES * workers;
-    let cap = Cap::find(config.limits.max_connections, pipe_ends as u64);
+    let cap = Cap::find(config.limits.max_connections, pipe_ends(workers));
     if let Auto::Fixed(wanted) = config.limits.max_connections
         && cap.bound != Bound::Option
     {

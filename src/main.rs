@@ -24,7 +24,11 @@ enum Command {
     /// Run the proxy
     Run,
     /// Read the configuration and say what is wrong with it, or what would run
-    Check,
+    Check {
+        /// Print what an init script must know, a word and its value a line
+        #[arg(long)]
+        service: bool,
+    },
     /// Show how the running proxy fares
     Status {
         /// Print the JSON that the proxy answers with
@@ -51,7 +55,7 @@ fn main() -> ExitCode {
     let Arguments { command, options } = Arguments::parse();
     command::finish(match command {
         Command::Run => return run::run(&options),
-        Command::Check => return check::run(&options),
+        Command::Check { service } => return check::run(&options, service),
         Command::Status { json } => status::run(&options, json),
         Command::Share { qr } => share::run(&options, qr),
         Command::Metrics => metrics::run(&options),

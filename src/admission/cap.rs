@@ -75,7 +75,7 @@ impl Cap {
     /// lowered: then `bound` is not [`Bound::Option`]. `shared_files` are descriptors that make
     /// connections faster; where there are few in all, they get a quarter.
     pub fn find(option: Auto<NonZeroU32>, shared_files: u64) -> Self {
-        let files = u64::from(wanted(option)) * CONNECTION_FILES + OTHER_FILES + shared_files;
+        let files = wanted_files(option, shared_files);
         let machine = Machine {
             memory: Some(memory::total() as u64),
             files: raise_files(files).map(|files| files - shared_files.min(files / 4)),
@@ -109,6 +109,11 @@ impl Cap {
         }
         cap
     }
+}
+
+/// File descriptors for as many connections as `option` wants, with `shared_files` of [`Cap::find`].
+pub fn wanted_files(option: Auto<NonZeroU32>, shared_files: u64) -> u64 {
+    u64::from(wanted(option)) * CONNECTION_FILES + OTHER_FILES + shared_files
 }
 
 fn wanted(option: Auto<NonZeroU32>) -> u32 {

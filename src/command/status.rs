@@ -86,6 +86,9 @@ fn summary(out: &mut String, status: &Status) {
     for error in &status.configuration_errors {
         field(out, "  not loaded", error);
     }
+    for problem in &status.service_problems {
+        field(out, "problem", problem);
+    }
     if let Some(host) = &status.host {
         field(out, "host", host);
     }
@@ -237,6 +240,7 @@ mod tests {
         for part in [
             "running, started 3 d 4 h ago",
             "option port '70000'",
+            "problem        port 587 stays closed",
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
             "chat_tls  443->10443    chat     yes      12      1.2M     1221   1.3G  7.0G\n",
             "media     587->10587    media    no        7       500        0  1023B   15E\n",
@@ -255,6 +259,7 @@ mod tests {
         let mut status = example();
         let long = "long-and-ä-".repeat(30);
         status.configuration_errors.push(long.clone());
+        status.service_problems.push(long.clone());
         status.configuration_file = Some(long.clone());
         status.host = Some(long.clone());
         status.connections.bound_by.clone_from(&long);

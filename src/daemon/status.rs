@@ -1,7 +1,9 @@
 //! How the daemon fares, told in the words of the control socket.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
 
 use super::Daemon;
 use super::terminator::Terminator;
@@ -9,6 +11,9 @@ use crate::config::Listener;
 use crate::control::{Connections, ListenerStatus, SCHEMA, State, Status};
 use crate::stats::Totals;
 use crate::worker::Report;
+
+/// The most of the init script's words that is read, in bytes.
+const MAX_PROBLEMS: u64 = 16 * 1024;
 
 impl Daemon {
     /// How the daemon fares, with what the workers have counted.
@@ -35,6 +40,7 @@ impl Daemon {
             },
             configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
             configuration_errors: self.errors.clone(),
+            service_problems: self.file.as_deref().map(problems_beside).unwrap_or_default(),
             host: self.config.host.clone(),
             workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
             memory_bytes: resident_memory().unwrap_or_default(),
@@ -82,6 +88,19 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
         bytes_up: totals.bytes_up,
         bytes_down: totals.bytes_down,
     }
+}
+
+/// What the init script could not do, and says in a file beside the configuration that it hands us.
+fn problems_beside(configuration: &Path) -> Vec<String> {
+    let mut text = String::new();
+    let path = configuration.with_file_name("problems");
+    if path.is_file()
+        && let Ok(file) = File::open(path)
+    {
+        // What is no text, or longer than any init script would write, is not from one.
+        let _ = file.take(MAX_PROBLEMS).read_to_string(&mut text);
+    }
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Bytes of memory that this process holds (`proc_pid_statm(5)`).

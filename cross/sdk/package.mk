@@ -6,7 +6,8 @@ define BuildPackage
 $(eval $(Package/$(1)))
 $(foreach name,version release maintainer license license_files arch section userid url cpe_id,
 	$(call say,$(name),$($(name))))
-$(foreach name,description conffiles preinst postinst prerm postrm,
+$(if $(Package/$(1)/preinst)$(Package/$(1)/postrm),$(error cross/pack knows no preinst and no postrm))
+$(foreach name,description conffiles postinst prerm,
 	$(call say,$(name),$(Package/$(1)/$(name))))
 .PHONY: $(1)
 $(1):

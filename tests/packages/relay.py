@@ -56,7 +56,7 @@ def main(command):
         where = ["-c", config, "--state-dir", folder, "--control", os.path.join(folder, "control.sock")]
 
         run(command + ["--version"])
-        daemon = subprocess.Popen(command + ["run"] + where)
+        daemon = subprocess.Popen(command + ["run"] + where, stdout=subprocess.DEVNULL)
         try:
             wait_for(daemon, ports["tls"])
             run(["openssl", "s_client", "-brief", "-connect", f"127.0.0.1:{ports['tls']}"])

@@ -40,7 +40,11 @@ impl Daemon {
             },
             configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
             configuration_errors: self.errors.clone(),
-            service_problems: self.file.as_deref().map(problems_beside).unwrap_or_default(),
+            service_problems: self
+                .file
+                .as_deref()
+                .map(problems_beside)
+                .unwrap_or_default(),
             host: self.config.host.clone(),
             workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
             memory_bytes: resident_memory().unwrap_or_default(),

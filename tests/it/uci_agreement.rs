@@ -1,5 +1,4 @@
-//! Our reading of UCI files against that of the real `uci`, which is built here from the C sources
-//! that the crate `libuci-sys` carries.
+//! Our reading of UCI files against that of the real `uci`.
 //!
 //! What `uci` refuses, we refuse. What it loads, we load with the same sections, options and
 //! values, or refuse for one of the reasons that [`Fault::is_ours`] lists. Two differences are
@@ -8,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use waproxy::config::uci::{self, Content, Section};
 use waproxy::config::{self, DEFAULT};
+
+use crate::support::uci as real;
 
 /// More than enough for a file, even on a busy machine. What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -206,7 +206,7 @@ fn export(texts: &[Vec<u8>]) -> Option<Vec<u8>> {
     for (i, text) in texts.iter().enumerate() {
         fs::write(folder.join("config").join(package(i)), text).unwrap();
     }
-    let mut uci = Command::new(&*UCI)
+    let mut uci = Command::new(real::program())
         .arg("-c")
         .arg(folder.join("config"))
         .arg("-t")
@@ -237,64 +237,6 @@ fn export(texts: &[Vec<u8>]) -> Option<Vec<u8>> {
     let output = output.join().unwrap().unwrap();
     fs::remove_dir_all(folder).unwrap();
     status.filter(ExitStatus::success).map(|_| output)
-}
-
-static UCI: LazyLock<PathBuf> = LazyLock::new(|| {
-    let sources = sources();
-    let uci = scratch().join("uci");
-    let building = scratch().join(format!("uci-{}", std::process::id()));
-    fs::write(
-        scratch().join("uci_config.h"),
-        "#define UCI_PREFIX \"/usr\"\n",
-    )
-    .unwrap();
-    let files = ["cli.c", "delta.c", "file.c", "libuci.c", "util.c"];
-    let done = Command::new("cc")
-        .args(["-O1", "-w", "-D_GNU_SOURCE", "-I"])
-        .arg(scratch())
-        .arg("-I")
-        .arg(&sources)
-        .arg("-o")
-        .arg(&building)
-        .args(files.map(|file| sources.join("uci").join(file)))
-        .status()
-        .expect("a C compiler, cc, is needed");
-    assert!(done.success(), "uci does not build");
-    // Whole or not at all: another run of the tests may be about to start it.
-    fs::rename(building, &uci).unwrap();
-    uci
-});
-
-/// Where `cargo` keeps the crate with the C sources.
-fn sources() -> PathBuf {
-    let manifest = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/it/uci_agreement/Cargo.toml"
-    );
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--locked",
-            "--manifest-path",
-            manifest,
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "cargo cannot fetch the sources of uci"
-    );
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    let carrier = packages
-        .iter()
-        .find(|package| package["name"] == "libuci-sys")
-        .unwrap();
-    let manifest = carrier["manifest_path"].as_str().unwrap();
-    Path::new(manifest).parent().unwrap().to_path_buf()
 }
 
 fn scratch() -> PathBuf {

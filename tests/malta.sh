@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/bin/bash
 # To be sourced: Debian's packages for mipsel, and what else an emulated MIPS machine is made of.
 
 # bring_foreign FOLDER PACKAGE...: unpacks packages for mipsel with all that they depend on, and the

@@ -1,7 +1,6 @@
-"""What the router talks to: an upstream that sends back what it gets, and clients.
+"""What a daemon on another machine talks to: an upstream that sends back what it gets, and clients.
 
-The upstream stands in for WhatsApp's hosts. It listens on loopback, which the router knows as
-10.0.2.2.
+The upstream stands in for WhatsApp's hosts. All of it is on loopback.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ PATIENCE = 120
 class Upstream:
     """Echoes on a port of its own. `headers` are the PROXY headers that came."""
 
-    def __init__(self, has_header):
+    def __init__(self, has_header=False):
         self._has_header = has_header
         self.headers = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

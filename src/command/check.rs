@@ -1,13 +1,14 @@
 //! `waproxy check`: what a configuration would run, or everything that is wrong with it.
 
-use std::fmt::{Display, Write as _};
+mod facts;
+
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
+use self::facts::facts;
 use super::table::{Align, Column, field, table};
 use super::{BUILT_IN, Options, complain, finish, print};
 use crate::config::{self, Certificate, Config, Limits, Listener, Loaded, Timeouts, Upstream};
-use crate::daemon;
 use crate::tls::identity::Identity;
 
 /// Judges a configuration: prints what it means, or to standard error what is wrong. What only a
@@ -47,38 +48,6 @@ pub fn run(options: &Options, service: bool) -> ExitCode {
         complain("error", error);
     }
     ExitCode::FAILURE
-}
-
-/// What an init script must know, a line each: a word, a space, the value. Nothing for a proxy that
-/// is switched off. A listener's value is its name, its public port, the port that it listens on,
-/// and its one address or `*`.
-fn facts(config: &Config) -> String {
-    let mut out = String::new();
-    if !config.enabled {
-        return out;
-    }
-    let mut fact = |word: &str, value: &dyn Display| {
-        let _ = writeln!(out, "{word} {value}");
-    };
-    fact("drain_timeout", &config.timeouts.drain.as_secs());
-    fact("files", &daemon::files(config));
-    fact("firewall", &u8::from(config.firewall));
-    fact("src_zone", &config.src_zone);
-    if let Certificate::Operator { cert, key } = &config.certificate {
-        fact("cert", &cert.display());
-        fact("key", &key.display());
-    }
-    for listener in &config.listeners {
-        let (name, port, bind_port) = (&listener.name, listener.port, listener.bind_port);
-        let address = listener
-            .bind_address
-            .map_or("*".to_owned(), |address| address.to_string());
-        fact(
-            "listener",
-            &format_args!("{name} {port} {bind_port} {address}"),
-        );
-    }
-    out
 }
 
 const LISTENERS: &[Column] = &[
@@ -235,49 +204,6 @@ chat      g.whatsapp.net:5222           v1
           g-fallback.whatsapp.net:5222
 media     whatsapp.net:443              none
 "
-        );
-    }
-
-    #[test]
-    fn an_init_script_is_told_what_it_must_know() {
-        let facts = |text: &str| facts(&config::parse("f", text).unwrap().config);
-        assert_eq!(facts(config::DEFAULT), "");
-        let text = "
-            config waproxy 'main'
-                option enabled '1'
-                option workers '1'
-                option max_connections '100'
-                option drain_timeout '7'
-                option firewall '0'
-                option src_zone 'uplink'
-                option cert '/a cert.pem'
-                option key '/key.pem'
-            config listener
-                option port '443'
-                option service 'chat'
-            config listener 'one'
-                option port '8443'
-                option bind_address '::1'
-                option service 'media'
-            config listener 'off'
-                option enabled '0'
-                option port '80'
-                option service 'chat'";
-        let files = 2 * 100 + 128 + 2 * crate::side::MOST_PIPES;
-        assert_eq!(
-            facts(text),
-            format!(
-                "\
-drain_timeout 7
-files {files}
-firewall 0
-src_zone uplink
-cert /a cert.pem
-key /key.pem
-listener @listener[0] 443 10443 *
-listener one 8443 8443 ::1
-"
-            )
         );
     }
 

@@ -249,8 +249,7 @@ fn what_cannot_be_opened_is_a_problem_that_status_names() {
     assert!(router.problems().contains(problem));
     assert_eq!(router.rules(), "");
 
-    router.configure(&world.setup().main("firewall", 0));
-    router.service("reload").success();
+    router.follow(&world.setup().main("firewall", 0));
     assert_eq!(
         (router.rules(), router.problems()),
         (String::new(), "[]".to_owned())
@@ -259,8 +258,7 @@ fn what_cannot_be_opened_is_a_problem_that_status_names() {
     let shipped = router.read("/etc/config/firewall");
     let closed = shipped.replace("syn_flood '1'", "syn_flood '1'\noption auto_includes '0'");
     router.write("/etc/config/firewall", &closed);
-    router.configure(&world.setup());
-    router.service("reload").success();
+    router.follow(&world.setup());
     let problems = router.problems();
     assert!(
         problems.contains("firewall.@defaults[0].auto_includes=1"),
@@ -277,13 +275,11 @@ fn a_listener_on_one_address_is_reached_there() {
     assert_eq!(world.router.problems(), "[]");
 
     let inside = listener_on(443, "chat", "echo").option("bind_address", "127.0.0.2");
-    world.router.configure(&world.setup().with(inside));
-    world.router.service("reload").success();
+    world.router.follow(&world.setup().with(inside));
     assert_eq!(world.router.rules(), "");
 
     let own = listener_on(8443, "chat", "echo").option("bind_address", "192.0.2.1");
-    world.router.configure(&world.setup().with(own));
-    world.router.service("reload").success();
+    world.router.follow(&world.setup().with(own));
     let rules = world.router.rules();
     assert!(
         rules.contains("type=rule target=ACCEPT dest_ip=192.0.2.1 dest_port=8443"),

@@ -23,11 +23,9 @@ fn what_is_switched_off_does_not_run() {
     router.configure(&setup().main("enabled", 0));
     router.service("start").success();
     assert_eq!(router.service("status").status.code(), Some(3));
-    router.configure(&setup());
-    router.service("reload").success();
+    router.follow(&setup());
     router.until("switched on, it runs", |router| router.status().is_some());
-    router.configure(&setup().main("enabled", 0));
-    router.service("reload").success();
+    router.follow(&setup().main("enabled", 0));
     router.until("switched off, it ends", |router| router.status().is_none());
     assert_eq!(router.rules(), "");
 }
@@ -75,8 +73,7 @@ fn a_wrong_configuration_starts_nothing() {
     );
     assert_eq!(router.service("status").status.code(), Some(3));
     // Mended, a reload is enough.
-    router.configure(&setup());
-    router.service("reload").success();
+    router.follow(&setup());
     router.until("it runs", |router| router.status().is_some());
 }
 
@@ -88,8 +85,7 @@ fn a_wrong_configuration_leaves_the_running_service_alone() {
     let (daemon, instance) = (router.daemon(), "/var/run/procd/waproxy/instance");
     let before = router.read(instance);
 
-    router.configure(&setup().main("workers", "many"));
-    router.service("reload").success();
+    router.follow(&setup().main("workers", "many"));
     assert_eq!(router.read(instance), before);
     assert_eq!(router.daemon(), daemon);
     assert!(router.problems().contains("option workers 'many'"));
@@ -100,8 +96,7 @@ fn a_wrong_configuration_leaves_the_running_service_alone() {
     });
     assert!(router.problems().contains("option workers 'many'"));
 
-    router.configure(&setup());
-    router.service("reload").success();
+    router.follow(&setup());
     assert_eq!(router.problems(), "[]");
 }
 
@@ -112,8 +107,7 @@ fn a_right_configuration_reaches_the_running_daemon() {
     router.start();
     let daemon = router.daemon();
     let more = setup().with(listener_on(8222, "more", "chat"));
-    router.configure(&more);
-    router.service("reload").success();
+    router.follow(&more);
     router.until("it has the new listener", |router| {
         let status = router.status().expect("it runs");
         status.0["listeners"].as_array().unwrap().len() == 2

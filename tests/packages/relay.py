@@ -7,12 +7,12 @@ on loopback; the upstream sends back what it gets.
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+
+from far_side import Upstream, connect, ping
 
 SIZE = 320_000
 CHUNK = 64_000
@@ -47,9 +47,8 @@ config upstream 'echo'
 
 
 def main(command):
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as upstream:
-        threading.Thread(target=serve, args=[upstream], daemon=True).start()
-        ports = {"tls": free_port(), "plain": free_port(), "upstream": upstream.getsockname()[1]}
+    with tempfile.TemporaryDirectory() as folder:
+        ports = {"tls": free_port(), "plain": free_port(), "upstream": Upstream().port}
         config = os.path.join(folder, "config")
         with open(config, "w", encoding="ascii") as file:
             file.write(CONFIG.format(**ports))
@@ -61,7 +60,7 @@ def main(command):
             wait_for(daemon, ports["tls"])
             run(["openssl", "s_client", "-brief", "-connect", f"127.0.0.1:{ports['tls']}"])
             carry(connect(ports["plain"]))
-            carry(encrypted(connect(ports["tls"])))
+            carry(connect(ports["tls"], tls=True))
             run(command + ["status"] + where)
         finally:
             daemon.send_signal(signal.SIGTERM)
@@ -79,22 +78,6 @@ def free_port():
         return server.getsockname()[1]
 
 
-def serve(listener):
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=echo, args=[connection], daemon=True).start()
-
-
-def echo(connection):
-    with connection:
-        while data := connection.recv(65536):
-            connection.sendall(data)
-
-
-def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=SOON)
-
-
 def wait_for(daemon, port):
     deadline = time.monotonic() + SOON
     while time.monotonic() < deadline:
@@ -106,24 +89,11 @@ def wait_for(daemon, port):
     raise AssertionError("the daemon does not listen")
 
 
-def encrypted(connection):
-    context = ssl.create_default_context()
-    # The certificate is the daemon's own, and nobody's.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(connection)
-
-
 def carry(connection):
     """Sends bytes and reads them back, until each way has carried SIZE."""
     with connection:
         for _ in range(SIZE // CHUNK):
-            sent = os.urandom(CHUNK)
-            connection.sendall(sent)
-            received = bytearray()
-            while len(received) < CHUNK and (data := connection.recv(CHUNK)):
-                received += data
-            assert received == sent, f"{len(received)} of {CHUNK} bytes came back, or others"
+            ping(connection, CHUNK)
 
 
 main(sys.argv[1:])

@@ -44,7 +44,7 @@ class Router:
 
     def __init__(self, folder):
         self._folder = folder
-        self.chat, self.media = Upstream(has_header=True), Upstream(has_header=False)
+        self.chat, self.media = Upstream(has_header=True), Upstream()
         self.boot()
 
     def boot(self):
@@ -245,7 +245,7 @@ def power_is_cut_while_a_certificate_is_made(router):
 
 def the_certificate_outlives_a_reboot(router):
     before = router.status()["certificate"]
-    router.machine.run("sync")
+    router.run("sync")
     router.machine.cut_power()
     router.boot()
     router.run("/etc/init.d/waproxy start")

@@ -64,6 +64,12 @@ impl Router {
         self.write("/etc/config/waproxy", &setup.text());
     }
 
+    /// Writes what root configured while the service runs, and reloads it.
+    pub fn follow(&self, setup: &Setup) {
+        self.configure(setup);
+        self.service("reload").success();
+    }
+
     /// Runs a command on the router.
     pub fn run(&self, words: &[&str]) -> Ended {
         let target = self.keeper.id().to_string();

@@ -18,6 +18,7 @@ use crate::config::{self, Loaded, Problems};
 use crate::control::{self, Status};
 use crate::daemon;
 use crate::paths;
+use crate::share::NoListener;
 use crate::upstream::Health;
 
 /// What every machine with OpenWrt has.
@@ -85,10 +86,8 @@ pub enum Error {
     #[error("this machine has no IPv4 address toward the Internet: set option host")]
     NoHost,
     /// Nothing to share.
-    #[error(
-        "nothing to share: no listener of service '{0}' runs that phones can use (chat without accept_proxy; media without accept_proxy and tls)"
-    )]
-    NoListener(&'static str),
+    #[error(transparent)]
+    NoListener(#[from] NoListener),
     /// Standard output takes nothing.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),

@@ -34,6 +34,7 @@ use log::LevelFilter;
 pub use self::problem::{Problem, Problems};
 use self::raw::RawConfig;
 use self::report::Report;
+pub use self::value::public_host;
 
 /// The configuration that the packages ship, embedded for machines without one.
 pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config");

@@ -2,15 +2,24 @@
 //! connection each. What goes over it is described here, once, for the commands, LuCI and anybody
 //! else; [`Control`] is the daemon's end, [`status`] and [`new_certificate`] are the commands'.
 //!
-//! A request is an object whose `request` names it: `{"request":"status"}`. The answer is
-//! [`Status`], `{"certificate":…}` with a [`CertificateStatus`], or `{"error":"…"}` where there is
-//! no answer. No other answer has an `error` at its top.
+//! A request is an object whose `request` names it, with what belongs to it beside that:
+//!
+//! | request | answer |
+//! |---|---|
+//! | `{"request":"check","text":"…"}` | `{"check":…}` with a [`Check`] |
+//! | `{"request":"history"}` | `{"history":…}` with a [`History`] |
+//! | `{"request":"new_certificate"}` | `{"certificate":…}` with a [`CertificateStatus`] |
+//! | `{"request":"share","host":"…"}` | `{"share":…}` with a [`Share`] |
+//! | `{"request":"status"}` | [`Status`] |
+//!
+//! Where there is no answer it is `{"error":"…"}`. No other answer has an `error` at its top.
 //!
 //! The schema is version [`SCHEMA`]. Fields, requests, states and reasons may be added under the
 //! same number, so readers skip what they do not know; the number rises when a field goes away or
 //! changes its meaning.
 
 mod client;
+mod request;
 mod server;
 
 use std::collections::BTreeMap;
@@ -20,29 +29,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stats::Carried;
+
 pub use client::{ask, new_certificate, status};
+pub use request::{Request, TEXT_MAX};
 pub use server::{Control, REQUEST_TIMEOUT};
 
 /// The version of the schema, in [`Status::schema`].
 pub const SCHEMA: u32 = 1;
-
-/// What can be asked.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Request {
-    /// Makes a new pair of our own and shows it from now on: [`Answer::Certificate`]. An error
-    /// where the operator's pair is in use.
-    NewCertificate,
-    /// How the daemon fares: [`Answer::Status`].
-    Status,
-}
-
-/// A request as it stands on its line. Not serde's `tag` on the enum, which says the same for
-/// 6 KB of code more.
-#[derive(Deserialize, Serialize)]
-struct Line {
-    request: Request,
-}
 
 /// What is answered. The asker knows which by what it asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,6 +46,21 @@ pub enum Answer {
     Certificate {
         /// The certificate in use from now on.
         certificate: CertificateStatus,
+    },
+    /// To [`Request::Check`].
+    Check {
+        /// The judgement.
+        check: Check,
+    },
+    /// To [`Request::History`].
+    History {
+        /// The last ten minutes.
+        history: History,
+    },
+    /// To [`Request::Share`].
+    Share {
+        /// The link.
+        share: Share,
     },
     /// To [`Request::Status`].
     Status(Box<Status>),
@@ -85,6 +94,14 @@ pub struct Status {
     pub memory_bytes: u64,
     /// The connections of all listeners together.
     pub connections: Connections,
+    /// Seconds since a client was last let in that called from outside: not from a private,
+    /// loopback, link-local, unique-local or carrier NAT address, nor from the home of the address
+    /// that it called. None: nobody since the start.
+    pub last_outside_seconds: Option<u64>,
+    /// What was carried since midnight in the router's time zone, or since the start if that was
+    /// later. The day begins up to five seconds late.
+    #[serde(default)]
+    pub today: Carried,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<ListenerStatus>,
     /// The upstreams, in the order of the configuration.
@@ -167,6 +184,45 @@ pub struct CertificateStatus {
     pub whose: Whose,
     /// Why the pair that the configuration names is not the one in use.
     pub error: Option<String>,
+}
+
+/// What `waproxy check` would say of a configuration, but for the operator's certificate, which the
+/// daemon has no right to read before it is handed over.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// What makes it unusable, a line each.
+    pub errors: Vec<String>,
+    /// What is odd about it: options that this version does not know.
+    pub warnings: Vec<String>,
+}
+
+/// The last ten minutes, oldest first: as many numbers in each list, and at most 120. The last
+/// interval ended just before.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct History {
+    /// How long each interval was, in seconds.
+    pub interval_seconds: u64,
+    /// Bytes from clients to WhatsApp, in each interval; no more than 4 GiB are told.
+    pub bytes_up: Vec<u32>,
+    /// Bytes from WhatsApp to clients, likewise.
+    pub bytes_down: Vec<u32>,
+    /// Connections open at its end.
+    pub connections: Vec<u32>,
+}
+
+/// What sets WhatsApp up for this proxy.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Share {
+    /// The link that fills in WhatsApp's form.
+    pub link: String,
+    /// The rest is what to enter by hand: the name or IPv4 address,
+    pub host: String,
+    /// the public port for chat,
+    pub chat_port: u16,
+    /// the public port for media,
+    pub media_port: u16,
+    /// and whether to use TLS for chat.
+    pub chat_tls: bool,
 }
 
 /// Who made a certificate.

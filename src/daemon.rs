@@ -1,8 +1,11 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod handed;
+mod history;
 mod status;
 mod terminator;
+mod today;
 
 use std::collections::HashSet;
 use std::io;
@@ -17,7 +20,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+pub use self::history::INTERVAL;
+
+use self::history::History;
 use self::terminator::Terminator;
+use self::today::Today;
 use crate::admission::{self, Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
 use crate::control::CertificateStatus;
@@ -82,6 +89,8 @@ pub struct Daemon {
     ports: HashSet<NonZeroU16>,
     upstreams: Vec<Kept>,
     terminator: Option<Terminator>,
+    history: History,
+    today: Today,
 }
 
 /// An upstream with the task that keeps it fresh.
@@ -119,7 +128,10 @@ impl Daemon {
             ports: HashSet::new(),
             upstreams: Vec::new(),
             terminator: None,
+            history: History::new(),
+            today: Today::new(),
         };
+        daemon.today.follow_zone(daemon.file.as_deref());
         daemon.apply(config)?;
         for listener in &daemon.config.listeners {
             log::info!(target: logger::START, "{}", describe(listener));
@@ -134,6 +146,7 @@ impl Daemon {
             log::warn!("there is no configuration file to read again");
             return;
         };
+        self.today.follow_zone(Some(&file));
         let result = config::load(&file).map_err(Error::from).and_then(|loaded| {
             for warning in &loaded.warnings {
                 log::warn!("{warning}");

@@ -41,6 +41,11 @@ pub fn tick() {
     });
 }
 
+/// Seconds that this thread has been told of.
+pub fn now() -> u32 {
+    DEADLINES.with_borrow(|deadlines| deadlines.now)
+}
+
 /// A moment of this thread, by which something must have happened.
 #[derive(Debug)]
 pub struct Deadline {

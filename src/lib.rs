@@ -15,6 +15,7 @@
 //! [`command`] look in from outside: a running daemon answers on a Unix socket, and every
 //! command but `run` and `check` asks it there.
 
+mod address;
 pub mod admission;
 pub mod command;
 pub mod config;
@@ -29,6 +30,7 @@ pub mod paths;
 pub mod proxy_header;
 pub mod relay;
 pub mod session;
+pub mod share;
 pub mod side;
 pub mod socket;
 pub mod stats;

@@ -2,7 +2,7 @@
 //! order of the stages.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+use crate::address;
 use crate::admission::Permit;
 use crate::config::{Config, Listener, ProxyHeader};
-use crate::deadline::Deadline;
+use crate::deadline::{self, Deadline};
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::relay::{End, Patience, Relay};
@@ -162,6 +163,7 @@ async fn open(
     permit
         .identify(source, limits.max_connections_per_client)
         .map_err(|_| refuse(&client, Outcome::TooManyOfClient))?;
+    settings.note_outside(&client, source.ip());
     let introduction = settings
         .introduction(&client, peer, said)
         .map_err(|_| Outcome::ClientLeft)?;
@@ -221,6 +223,21 @@ impl Settings {
         let address = peer.ip().to_canonical();
         let mut trusted = self.config.trusted_proxies.iter();
         trusted.any(|network| network.contains(&address))
+    }
+
+    /// Notes that a client from outside was let in, and when, but not which.
+    fn note_outside(&self, client: &TcpStream, source: IpAddr) {
+        let last = &self.counters.last_outside;
+        let now = Some(deadline::now());
+        // Once a second is enough.
+        if last.get() == now || !address::is_outside(source) {
+            return;
+        }
+        // Who uses the shared link at home may come with a public address.
+        let is_home = |local: SocketAddr| address::is_home_of(local.ip(), source);
+        if !client.local_addr().is_ok_and(is_home) {
+            last.set(now);
+        }
     }
 
     /// Who is introduced to the upstream, where it wants that: whom a header `said` to be calling,

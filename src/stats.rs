@@ -6,6 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 /// A counter of one thread. It does not overflow in practice: at 10 Gbit/s, 2^64 bytes take
 /// 468 years.
 #[derive(Debug, Default)]
@@ -32,6 +34,9 @@ pub struct Counters {
     pub bytes_up: Count,
     /// Bytes from the upstream to clients.
     pub bytes_down: Count,
+    /// When a client from outside was last let in, in seconds of the thread's own count. Of the
+    /// client nothing is kept.
+    pub last_outside: Cell<Option<u32>>,
 }
 
 /// The same for a listener as a whole, as numbers that can be sent about.
@@ -51,6 +56,19 @@ pub struct Totals {
     pub bytes_up: u64,
     /// Bytes from the upstream to clients.
     pub bytes_down: u64,
+    /// Seconds since a client from outside was last let in.
+    pub last_outside: Option<u32>,
+}
+
+/// What was carried, over all listeners, since the start or in a part of that time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Carried {
+    /// Bytes from clients to WhatsApp.
+    pub bytes_up: u64,
+    /// Bytes from WhatsApp to clients.
+    pub bytes_down: u64,
+    /// Connections accepted, those that were refused afterwards included.
+    pub connections: u64,
 }
 
 // === impl Count ===
@@ -89,13 +107,14 @@ impl Tally {
 // === impl Counters ===
 
 impl Counters {
-    /// The values now.
-    pub fn totals(&self) -> Totals {
+    /// The values now, `now` being the second that the thread counts.
+    pub fn totals(&self, now: u32) -> Totals {
         let mut totals = Totals {
             accepted: self.accepted.value(),
             active: self.active.get().into(),
             bytes_up: self.bytes_up.value(),
             bytes_down: self.bytes_down.value(),
+            last_outside: self.last_outside.get().map(|last| now.saturating_sub(last)),
             ..Totals::default()
         };
         self.refused.add_to(&mut totals.refused);
@@ -113,6 +132,8 @@ impl AddAssign<&Totals> for Totals {
         self.active += other.active;
         self.bytes_up += other.bytes_up;
         self.bytes_down += other.bytes_down;
+        let both = [self.last_outside, other.last_outside];
+        self.last_outside = both.into_iter().flatten().min();
         for (sums, counts) in [
             (&mut self.refused, &other.refused),
             (&mut self.ended, &other.ended),
@@ -121,6 +142,30 @@ impl AddAssign<&Totals> for Totals {
             for (reason, n) in counts {
                 *sums.entry(reason).or_default() += n;
             }
+        }
+    }
+}
+
+// === impl Carried ===
+
+impl Carried {
+    /// What came after `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            bytes_up: self.bytes_up.saturating_sub(earlier.bytes_up),
+            bytes_down: self.bytes_down.saturating_sub(earlier.bytes_down),
+            connections: self.connections.saturating_sub(earlier.connections),
+        }
+    }
+}
+
+impl From<&Totals> for Carried {
+    fn from(totals: &Totals) -> Self {
+        Self {
+            bytes_up: totals.bytes_up,
+            bytes_down: totals.bytes_down,
+            connections: totals.accepted,
         }
     }
 }
@@ -134,8 +179,8 @@ mod tests {
         let counters = Counters::default();
         counters.bytes_down.add(u64::from(u32::MAX));
         counters.bytes_down.add(2);
-        let mut sum = counters.totals();
-        sum += &counters.totals();
+        let mut sum = counters.totals(0);
+        sum += &counters.totals(0);
         assert_eq!(sum.bytes_down, 2 * 4_294_967_297);
     }
 
@@ -145,9 +190,24 @@ mod tests {
         one.ended.count("closed");
         two.ended.count("closed");
         two.ended.count("idle_timeout");
-        let mut sum = one.totals();
-        sum += &two.totals();
+        let mut sum = one.totals(0);
+        sum += &two.totals(0);
         let expected = BTreeMap::from([("closed", 2), ("idle_timeout", 1)]);
         assert_eq!(sum.ended, expected);
+    }
+
+    #[test]
+    fn the_last_client_from_outside_is_that_of_any_worker() {
+        let (one, two) = (Counters::default(), Counters::default());
+        let sum = || {
+            let mut sum = one.totals(100);
+            sum += &two.totals(70);
+            sum.last_outside
+        };
+        assert_eq!(sum(), None);
+        two.last_outside.set(Some(10));
+        assert_eq!(sum(), Some(60));
+        one.last_outside.set(Some(95));
+        assert_eq!(sum(), Some(5));
     }
 }

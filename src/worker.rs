@@ -152,10 +152,11 @@ impl State {
             match order {
                 Order::Listen(config, plans) => self.listen(&config, plans),
                 Order::Report(reply) => {
+                    let now = deadline::now();
                     let totals = self
                         .counters
                         .iter()
-                        .map(|(name, counters)| (name.clone(), counters.totals()));
+                        .map(|(name, counters)| (name.clone(), counters.totals(now)));
                     // Who asked may have gone.
                     let _ = reply.send(totals.collect());
                 }

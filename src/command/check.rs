@@ -8,7 +8,11 @@ use std::process::ExitCode;
 use self::facts::facts;
 use super::table::{Align, Column, field, table};
 use super::{BUILT_IN, Options, complain, finish, print};
-use crate::config::{self, Certificate, Config, Limits, Listener, Loaded, Timeouts, Upstream};
+use crate::config::{
+    self, Certificate, Config, Limits, Listener, Loaded, Problem, Timeouts, Upstream,
+};
+use crate::control::Check;
+use crate::paths::CONFIGURATION;
 use crate::tls::identity::Identity;
 
 /// Judges a configuration: prints what it means, or to standard error what is wrong. What only a
@@ -48,6 +52,17 @@ pub fn run(options: &Options, service: bool) -> ExitCode {
         complain("error", error);
     }
     ExitCode::FAILURE
+}
+
+/// Judges the text of a configuration as it would be judged in its file; files that it names are
+/// not looked at.
+pub fn judge(text: &str) -> Check {
+    let lines = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect();
+    let (errors, warnings) = match config::parse(CONFIGURATION, text) {
+        Ok(loaded) => (Vec::new(), lines(&loaded.warnings)),
+        Err(problems) => (lines(problems.iter().as_slice()), Vec::new()),
+    };
+    Check { errors, warnings }
 }
 
 const LISTENERS: &[Column] = &[
@@ -205,6 +220,28 @@ chat      g.whatsapp.net:5222           v1
 media     whatsapp.net:443              none
 "
         );
+    }
+
+    #[test]
+    fn a_text_is_judged_as_its_file_would_be() {
+        let right = judge(config::DEFAULT);
+        assert_eq!((right.errors.len(), right.warnings.len()), (0, 0));
+        let odd = judge(&format!("{}\toption colour 'blue'\n", config::DEFAULT));
+        assert!(odd.errors.is_empty(), "{odd:?}");
+        assert!(odd.warnings[0].contains("option colour 'blue'"), "{odd:?}");
+        let wrong = judge("config waproxy 'main'\n\toption workers 'many'\n");
+        let expected = "/etc/config/waproxy: waproxy 'main', option workers 'many': ";
+        assert!(wrong.errors[0].starts_with(expected), "{wrong:?}");
+        // Nothing of it is opened.
+        let pair = "
+            config waproxy 'main'
+                option cert '/nowhere/cert.pem'
+                option key '/nowhere/key.pem'
+            config listener 'chat_tls'
+                option port '443'
+                option service 'chat'
+                option tls '1'";
+        assert!(judge(pair).errors.is_empty());
     }
 
     #[test]

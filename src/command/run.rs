@@ -1,6 +1,7 @@
 //! `run`: the daemon, from reading the configuration to the last connection.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::pin;
@@ -10,11 +11,14 @@ use std::task::Poll;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
+use super::check::judge;
 use super::{BUILT_IN, Error, Options, finish};
 use crate::config::Loaded;
 use crate::control::{Answer, Control, Request};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, INTERVAL};
+use crate::worker::Report;
 use crate::{logger, paths};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -57,9 +61,14 @@ async fn serve(options: &Options) -> Result<(), Error> {
 
     let answering = Rc::clone(&daemon);
     let answers = tokio::task::spawn_local(async move {
-        control
-            .serve(async |request| answer(&answering, request).await)
-            .await
+        // One task for both: its code is larger than what it runs.
+        let mut samples = pin!(sample(&answering));
+        let mut served = pin!(control.serve(async |request| answer(&answering, request).await));
+        poll_fn(|cx| {
+            let Poll::Pending = samples.as_mut().poll(cx);
+            served.as_mut().poll(cx)
+        })
+        .await
     });
     let reloading = Rc::clone(&daemon);
     let reloads = tokio::task::spawn_local(async move {
@@ -88,19 +97,44 @@ async fn serve(options: &Options) -> Result<(), Error> {
 /// What the control socket answers.
 async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, String> {
     match request {
+        Request::Check { text } => Ok(Answer::Check {
+            check: judge(&text),
+        }),
+        Request::History => Ok(Answer::History {
+            history: daemon.borrow().history(),
+        }),
         Request::NewCertificate => {
             let certificate = daemon.borrow_mut().renew_certificate()?;
             Ok(Answer::Certificate { certificate })
         }
+        Request::Share { host } => Ok(Answer::Share {
+            share: daemon.borrow().share(&host)?,
+        }),
         Request::Status => {
-            let receivers = daemon.borrow().reports();
-            let mut reports = Vec::new();
-            for receiver in receivers {
-                reports.push(receiver.await.map_err(|_| "a worker is gone")?);
-            }
+            let reports = reports(daemon).await?;
             Ok(Answer::Status(Box::new(daemon.borrow().status(&reports))))
         }
     }
+}
+
+/// Has the daemon keep what its history is made of, for ever.
+async fn sample(daemon: &RefCell<Daemon>) -> Infallible {
+    loop {
+        sleep(INTERVAL).await;
+        if let Ok(reports) = reports(daemon).await {
+            daemon.borrow_mut().sample(&reports);
+        }
+    }
+}
+
+/// What the workers have counted.
+async fn reports(daemon: &RefCell<Daemon>) -> Result<Vec<Report>, String> {
+    let receivers = daemon.borrow().reports();
+    let mut reports = Vec::new();
+    for receiver in receivers {
+        reports.push(receiver.await.map_err(|_| "a worker is gone")?);
+    }
+    Ok(reports)
 }
 
 /// Waits for either signal.

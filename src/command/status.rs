@@ -97,6 +97,17 @@ fn summary(out: &mut String, status: &Status) {
     let bound_by = &connections.bound_by;
     let text = format!("{now} now, {peak} at the peak, at most {cap} ({bound_by})");
     field(out, "connections", &text);
+    let today = &status.today;
+    let (up, down) = (bytes(today.bytes_up), bytes(today.bytes_down));
+    let connections = count(today.connections);
+    let s = if today.connections == 1 { "" } else { "s" };
+    let text = format!("{up} up and {down} down in {connections} connection{s}");
+    field(out, "today", &text);
+    let outside = status.last_outside_seconds.map_or_else(
+        || "no connection since the start".into(),
+        |seconds| format!("the last connection {} ago", duration(seconds)),
+    );
+    field(out, "from outside", &outside);
     let (memory, workers) = (bytes(status.memory_bytes), status.workers);
     let s = if workers == 1 { "" } else { "s" };
     field(out, "memory", &format!("{memory}, {workers} worker{s}"));
@@ -242,6 +253,8 @@ mod tests {
             "option port '70000'",
             "problem        port 587 stays closed",
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
+            "today          51M up and 6.0G down in 4321 connections\n",
+            "from outside   the last connection 3 min 5 s ago\n",
             "chat_tls  443->10443    chat     yes      12      1.2M     1221   1.3G  7.0G\n",
             "media     587->10587    media    no        7       500        0  1023B   15E\n",
             "chat_tls  refused       max_connections_per_client     17\n",
@@ -252,6 +265,21 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_an_older_daemon_does_not_tell_is_nothing() {
+        let mut json: serde_json::Value =
+            serde_json::from_str(include_str!("../control/status.json")).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        for field in ["last_outside_seconds", "today"] {
+            assert!(fields.remove(field).is_some());
+        }
+        let text = render(&serde_json::from_value(json).unwrap());
+        let today = "today          0B up and 0B down in 0 connections\n";
+        assert!(text.contains(today), "{text}");
+        let outside = "from outside   no connection since the start\n";
+        assert!(text.contains(outside), "{text}");
     }
 
     #[test]

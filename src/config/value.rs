@@ -116,7 +116,7 @@ pub(super) fn path(text: &str) -> Parsed<PathBuf> {
 }
 
 /// What people can enter in WhatsApp: a DNS name or an IPv4 address.
-pub(super) fn public_host(text: &str) -> Parsed<String> {
+pub fn public_host(text: &str) -> Parsed<String> {
     match host(text) {
         Some(Host::Name(_) | Host::Address(IpAddr::V4(_))) => Ok(text.to_owned()),
         _ if ipv6(text).is_some() => {

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{CertificateStatus, Error, Line, REQUEST_TIMEOUT, Request, Status};
+use super::request::Line;
+use super::{CertificateStatus, Error, REQUEST_TIMEOUT, Request, Status};
 
 /// Asks the daemon that listens at `path` how it fares.
 pub fn status(path: &Path) -> Result<Status, Error> {
@@ -66,7 +67,7 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
 
 /// One line there, one back.
 fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
-    let mut line = serde_json::to_string(&Line { request })?;
+    let mut line = serde_json::to_string(&Line::from(request))?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     line.clear();

@@ -18,7 +18,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Error, Line, Request};
+use super::request::Line;
+use super::{Answer, Error, Request, TEXT_MAX};
 
 /// What a request has from being accepted to being answered.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -108,8 +109,10 @@ impl Drop for Control {
     }
 }
 
-/// The longest request, in bytes with its newline.
-const LINE_MAX: usize = 4096;
+/// The longest request, in bytes with its newline: a text in which every byte is escaped by another,
+/// and what stands around it. Only what came of it takes memory, and no longer than
+/// [`REQUEST_TIMEOUT`].
+const LINE_MAX: usize = 2 * TEXT_MAX + 256;
 
 /// Clients served at once; more wait in the kernel's queue.
 const CLIENTS_MAX: usize = 16;
@@ -171,9 +174,14 @@ async fn answer(
     let result = if line.len() == LINE_MAX && !line.ends_with(b"\n") {
         Err(format!("the request is longer than {LINE_MAX} bytes"))
     } else {
-        match serde_json::from_slice(&line) {
-            Ok(Line { request }) => handler(request).await,
-            Err(error) => Err(error.to_string()),
+        let request = serde_json::from_slice::<Line>(&line)
+            .map_err(|error| error.to_string())
+            .and_then(Request::try_from);
+        // The answer may take a while, and a line may be long.
+        drop(line);
+        match request {
+            Ok(request) => handler(request).await,
+            Err(error) => Err(error),
         }
     };
     let mut text = match &result {

@@ -46,14 +46,53 @@ fn what_is_no_request_is_told_so() {
             assert!(answer.ends_with("\"}\n"), "{answer}");
         }
         // One byte less than what is too long, with its newline, is a request like any other.
-        let long = format!("{{\"request\":\"status\"}}{}\n", " ".repeat(4096 - 21));
-        assert_eq!(long.len(), 4096);
+        let long = format!("{{\"request\":\"status\"}}{}\n", " ".repeat(131_328 - 21));
+        assert_eq!(long.len(), 131_328);
         assert!(raw(path, long.as_bytes()).starts_with("{\"schema\":1,"));
-        let longer = raw(path, " ".repeat(4096).as_bytes());
+        let longer = raw(path, " ".repeat(131_328).as_bytes());
         assert_eq!(
             longer,
-            "{\"error\":\"the request is longer than 4096 bytes\"}\n"
+            "{\"error\":\"the request is longer than 131328 bytes\"}\n"
         );
+    });
+}
+
+#[test]
+fn what_belongs_to_a_request_stands_beside_it() {
+    with_daemon(|path| {
+        let share = raw(path, b"{\"request\":\"share\",\"host\":\"a.example\"}\n");
+        assert_eq!(share, "{\"error\":\"host a.example\"}\n");
+        let check = ask(path, Request::Check { text: "a\n".into() });
+        let expected = r#"{"check":{"errors":["a\n"],"warnings":[]}}"#;
+        assert_eq!(check.unwrap(), expected);
+        let history = ask(path, Request::History).unwrap();
+        assert_eq!(
+            history,
+            r#"{"history":{"interval_seconds":5,"bytes_up":[1],"bytes_down":[2],"connections":[3]}}"#
+        );
+        for (request, missing) in [("share", "host"), ("check", "text")] {
+            let answer = raw(path, format!("{{\"request\":\"{request}\"}}\n").as_bytes());
+            assert_eq!(
+                answer,
+                format!("{{\"error\":\"missing field `{missing}`\"}}\n")
+            );
+        }
+        for field in ["host", "text"] {
+            let line = format!("{{\"request\":\"status\",\"{field}\":7}}\n");
+            let answer = raw(path, line.as_bytes());
+            assert!(answer.starts_with("{\"error\":\"invalid type"), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn the_longest_text_is_taken_and_no_longer_one() {
+    with_daemon(|path| {
+        let text = "\n".repeat(TEXT_MAX);
+        assert!(ask(path, Request::Check { text }).is_ok());
+        let text = "a".repeat(TEXT_MAX + 1);
+        let refusal = ask(path, Request::Check { text }).unwrap_err();
+        assert_eq!(refusal.to_string(), "the text is longer than 65536 bytes");
     });
 }
 
@@ -82,6 +121,19 @@ fn clients_that_stall_lose_their_seats() {
         assert_eq!(status(path).unwrap(), example());
         assert!(start.elapsed() + Duration::from_secs(1) > REQUEST_TIMEOUT);
         assert_eq!(stalled[0].read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_client_that_dribbles_loses_its_seat_too() {
+    with_daemon(|path| {
+        let start = Instant::now();
+        let mut client = UnixStream::connect(path).unwrap();
+        while client.write_all(&[b' '; 100]).is_ok() {
+            assert!(start.elapsed() < REQUEST_TIMEOUT + Duration::from_secs(3));
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(start.elapsed() + Duration::from_secs(1) > REQUEST_TIMEOUT);
     });
 }
 
@@ -203,7 +255,22 @@ fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
     runtime().block_on(async {
         let control = Control::bind(&path).unwrap();
         let mut daemon = pin!(control.serve(async |request| match request {
+            Request::Check { text } => Ok(Answer::Check {
+                check: Check {
+                    errors: vec![text],
+                    warnings: Vec::new(),
+                },
+            }),
+            Request::History => Ok(Answer::History {
+                history: History {
+                    interval_seconds: 5,
+                    bytes_up: vec![1],
+                    bytes_down: vec![2],
+                    connections: vec![3],
+                },
+            }),
             Request::NewCertificate => Err("the operator's pair is in use".into()),
+            Request::Share { host } => Err(format!("host {host}")),
             Request::Status => Ok(Answer::Status(example().into())),
         }));
         let path = path.clone();

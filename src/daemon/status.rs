@@ -1,34 +1,23 @@
 //! How the daemon fares, told in the words of the control socket.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
+use std::fs;
 
 use super::Daemon;
+use super::handed::handed;
 use super::terminator::Terminator;
-use crate::config::Listener;
-use crate::control::{Connections, ListenerStatus, SCHEMA, State, Status};
-use crate::stats::Totals;
+use crate::config::{self, Listener};
+use crate::control::{Connections, History, ListenerStatus, SCHEMA, Share, State, Status};
+use crate::share::share;
+use crate::stats::{Carried, Totals};
+use crate::timestamp::Timestamp;
 use crate::worker::Report;
-
-/// The most of the init script's words that is read, in bytes.
-const MAX_PROBLEMS: u64 = 16 * 1024;
 
 impl Daemon {
     /// How the daemon fares, with what the workers have counted.
     pub fn status(&self, reports: &[Report]) -> Status {
-        let sum = |name: &str| {
-            let mut sum = Totals::default();
-            for totals in reports.iter().filter_map(|report| report.get(name)) {
-                sum += totals;
-            }
-            sum
-        };
-        let accepted = reports
-            .iter()
-            .flat_map(Report::values)
-            .map(|totals| totals.accepted);
+        let sum = sum(reports.iter().flat_map(Report::values));
+        let carried = Carried::from(&sum);
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -40,11 +29,10 @@ impl Daemon {
             },
             configuration_file: self.file.as_ref().map(|file| file.display().to_string()),
             configuration_errors: self.errors.clone(),
-            service_problems: self
-                .file
-                .as_deref()
-                .map(problems_beside)
-                .unwrap_or_default(),
+            service_problems: handed(self.file.as_deref(), "problems")
+                .lines()
+                .map(str::to_owned)
+                .collect(),
             host: self.config.host.clone(),
             workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
             memory_bytes: resident_memory().unwrap_or_default(),
@@ -53,14 +41,11 @@ impl Daemon {
                 peak: self.admission.peak().into(),
                 cap: self.cap.connections.into(),
                 bound_by: self.cap.bound.name().into(),
-                accepted: accepted.sum(),
+                accepted: carried.connections,
             },
-            listeners: self
-                .config
-                .listeners
-                .iter()
-                .map(|listener| listener_status(listener, sum(&listener.name)))
-                .collect(),
+            last_outside_seconds: sum.last_outside.map(u64::from),
+            today: self.today.of(carried),
+            listeners: self.listeners(reports),
             upstreams: self
                 .upstreams
                 .iter()
@@ -69,6 +54,42 @@ impl Daemon {
             certificate: self.terminator.as_ref().map(Terminator::status),
         }
     }
+
+    /// Takes a sample of what the workers have counted. To be called every [`INTERVAL`](super::INTERVAL).
+    pub fn sample(&mut self, reports: &[Report]) {
+        let carried = Carried::from(&sum(reports.iter().flat_map(Report::values)));
+        let now = Timestamp::now().0.unix_timestamp();
+        self.today
+            .look(now, self.started.elapsed().as_secs(), carried);
+        self.history.add(carried, self.admission.now());
+    }
+
+    /// What was carried in the last ten minutes.
+    pub fn history(&self) -> History {
+        self.history.told()
+    }
+
+    /// The link to the proxy for people who reach it as `host`.
+    pub fn share(&self, host: &str) -> Result<Share, String> {
+        let host = config::public_host(host)?;
+        share(&self.listeners(&[]), &host).map_err(|error| error.to_string())
+    }
+
+    fn listeners(&self, reports: &[Report]) -> Vec<ListenerStatus> {
+        let status = |listener: &Listener| {
+            let of_each = reports.iter().filter_map(|one| one.get(&listener.name));
+            listener_status(listener, sum(of_each))
+        };
+        self.config.listeners.iter().map(status).collect()
+    }
+}
+
+fn sum<'a>(of_each: impl Iterator<Item = &'a Totals>) -> Totals {
+    let mut sum = Totals::default();
+    for totals in of_each {
+        sum += totals;
+    }
+    sum
 }
 
 fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
@@ -92,19 +113,6 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
         bytes_up: totals.bytes_up,
         bytes_down: totals.bytes_down,
     }
-}
-
-/// What the init script could not do, and says in a file beside the configuration that it hands us.
-fn problems_beside(configuration: &Path) -> Vec<String> {
-    let mut text = String::new();
-    let path = configuration.with_file_name("problems");
-    if path.is_file()
-        && let Ok(file) = File::open(path)
-    {
-        // What is no text, or longer than any init script would write, is not from one.
-        let _ = file.take(MAX_PROBLEMS).read_to_string(&mut text);
-    }
-    text.lines().map(str::to_owned).collect()
 }
 
 /// Bytes of memory that this process holds (`proc_pid_statm(5)`).

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{DialError, refused};
+use crate::address::is_home_of;
 use crate::socket;
 
 /// How long an address may keep quiet before the next one is tried beside it.
@@ -169,7 +170,7 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         _ => {}
     }
     let stream = TcpStream::from_std(socket.into())?;
-    if !allow_private && refused::is_home_of(stream.local_addr()?.ip(), address.ip()) {
+    if !allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {
         return Err(DialError::Forbidden);
     }
     Ok(stream)

@@ -29,7 +29,7 @@ fn status_is_a_table_that_fits_a_terminal() {
         assert!(line.chars().count() <= 80, "longer than 80 columns: {line}");
         assert_eq!(line, line.trim_end(), "blanks at the end");
     }
-    for word in ["chat_tls", "media_main", "running"] {
+    for word in ["chat_tls", "media_main", "running", "from outside", "today"] {
         assert!(table.contains(word), "no {word}");
     }
     assert!(
@@ -53,6 +53,8 @@ fn status_as_json_has_every_part_of_the_schema() {
         "workers",
         "memory_bytes",
         "connections",
+        "last_outside_seconds",
+        "today",
         "listeners",
         "upstreams",
         "certificate",
@@ -65,6 +67,9 @@ fn status_as_json_has_every_part_of_the_schema() {
             "no {part} in {:#}",
             json["connections"]
         );
+    }
+    for part in ["bytes_up", "bytes_down", "connections"] {
+        assert!(json["today"].get(part).is_some(), "no {part} in {json:#}");
     }
     for part in [
         "name",

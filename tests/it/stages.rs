@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
+    ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
     ("listener", &["config", "socket"]),
@@ -15,6 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     (
         "session",
         &[
+            "address",
             "admission",
             "config",
             "deadline",
@@ -32,7 +34,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("socket", &[]),
     ("stats", &[]),
     ("tls", &["side"]),
-    ("upstream", &["config", "socket"]),
+    ("upstream", &["address", "config", "socket"]),
     (
         "worker",
         &[

@@ -1,7 +1,7 @@
 //! The phone's side of a connection, plain.
 
-use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -38,6 +38,13 @@ pub fn connect_from(
     patient(&stream);
     SockRef::from(&stream).connect(&target.into())?;
     Ok(stream)
+}
+
+/// Sends all of it, and waits for the end.
+pub fn talk(mut client: TcpStream, bytes: &[u8]) {
+    client.write_all(bytes).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&mut client).1, Ending::Closed);
 }
 
 /// Makes every read and write of a stream end.

@@ -1,0 +1,92 @@
+//! What can be asked, and how it stands on its line.
+
+use serde::{Deserialize, Serialize};
+
+/// What can be asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// What is wrong with a configuration: [`Answer::Check`](super::Answer::Check).
+    Check {
+        /// UCI text of at most [`TEXT_MAX`] bytes.
+        text: String,
+    },
+    /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).
+    History,
+    /// Makes a new pair of our own and shows it from now on:
+    /// [`Answer::Certificate`](super::Answer::Certificate). An error where the operator's pair is
+    /// in use.
+    NewCertificate,
+    /// The link that sets WhatsApp up: [`Answer::Share`](super::Answer::Share). An error where no
+    /// listener runs that phones can use.
+    Share {
+        /// The name or IPv4 address that people are to enter.
+        host: String,
+    },
+    /// How the daemon fares: [`Answer::Status`](super::Answer::Status).
+    Status,
+}
+
+/// The longest configuration that is judged, in bytes.
+pub const TEXT_MAX: usize = 64 * 1024;
+
+/// A request as it stands on its line. Not serde's `tag` on the enum, which says the same for
+/// 6 KB of code more.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Line {
+    request: Word,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// The name of a request.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Check,
+    History,
+    NewCertificate,
+    Share,
+    Status,
+}
+
+impl TryFrom<Line> for Request {
+    type Error = String;
+
+    fn try_from(line: Line) -> Result<Self, String> {
+        let missing = |field: &str| format!("missing field `{field}`");
+        Ok(match line.request {
+            Word::Check => {
+                let text = line.text.ok_or_else(|| missing("text"))?;
+                if text.len() > TEXT_MAX {
+                    return Err(format!("the text is longer than {TEXT_MAX} bytes"));
+                }
+                Self::Check { text }
+            }
+            Word::History => Self::History,
+            Word::NewCertificate => Self::NewCertificate,
+            Word::Share => Self::Share {
+                host: line.host.ok_or_else(|| missing("host"))?,
+            },
+            Word::Status => Self::Status,
+        })
+    }
+}
+
+impl From<Request> for Line {
+    fn from(request: Request) -> Self {
+        let (request, host, text) = match request {
+            Request::Check { text } => (Word::Check, None, Some(text)),
+            Request::History => (Word::History, None, None),
+            Request::NewCertificate => (Word::NewCertificate, None, None),
+            Request::Share { host } => (Word::Share, Some(host), None),
+            Request::Status => (Word::Status, None, None),
+        };
+        Self {
+            request,
+            host,
+            text,
+        }
+    }
+}

@@ -42,7 +42,12 @@ fn the_daemon_is_no_root_and_reads_copies() {
         .filter(|line| line.starts_with("Uid:") || line.starts_with("Gid:"))
         .collect();
     assert!(ids.iter().all(|line| !line.ends_with("\t0")), "{ids:?}");
-    for (path, mode) in [("", 0o750), ("/config", 0o640), ("/problems", 0o640)] {
+    for (path, mode) in [
+        ("", 0o750),
+        ("/config", 0o640),
+        ("/problems", 0o640),
+        ("/utc_offset", 0o640),
+    ] {
         let path = format!("/var/etc/waproxy{path}");
         let metadata = router.path(&path).metadata().unwrap();
         assert_eq!(
@@ -112,6 +117,26 @@ fn a_right_configuration_reaches_the_running_daemon() {
         let status = router.status().expect("it runs");
         status.0["listeners"].as_array().unwrap().len() == 2
     });
+    assert_eq!(router.daemon(), daemon);
+}
+
+#[test]
+fn the_daemon_learns_the_time_zone_and_when_it_changes() {
+    let router = Router::new();
+    router.configure(&setup());
+    router.start();
+    let daemon = router.daemon();
+    let zone = |zone: &str| {
+        let words = ["env", zone, "/etc/init.d/waproxy", "reload"];
+        router.run(&words).success();
+        router.read("/var/etc/waproxy/utc_offset")
+    };
+    assert_eq!(zone("TZ=HERE-5:30"), "+0530\n");
+    router.until("it has read it", |router| {
+        let log = router.read("/var/run/procd/waproxy/log");
+        log.contains("the configuration has been read again")
+    });
+    assert_eq!(zone("TZ=THERE3"), "-0300\n");
     assert_eq!(router.daemon(), daemon);
 }
 
@@ -204,6 +229,7 @@ fn no_link_that_the_daemon_plants_leads_root_anywhere() {
             for name in [
                 "config",
                 "problems",
+                "utc_offset",
                 ".new",
                 ".errors",
                 "new",

@@ -4,6 +4,8 @@
 pub mod acceptor;
 pub mod identity;
 mod outbox;
+mod provider;
 mod stream;
+mod x509;
 
 pub use self::stream::{Error, Tls, accept};

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::ring;
+use rustls::crypto::ring::Ticketer;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, SupportedCipherSuite};
 
 use super::identity::Identity;
+use super::provider::provider;
 
 /// Makes what all TLS listeners share. TLS 1.2 and 1.3, any server name or none, any ALPN or
 /// none. Sessions resume by tickets alone, whose keys live in what is returned: they never leave
 /// memory, change by themselves every six hours, and end with it, so tickets issued under one
 /// identity cannot resume under the next.
 pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut provider = ring::default_provider();
+    let mut provider = provider();
     prefer(&mut provider.cipher_suites, has_aes());
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
@@ -25,7 +26,7 @@ pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error>
     // Each resumption brings another, so one is enough, and two cost more than they are worth.
     config.send_tls13_tickets = 1;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = ring::Ticketer::new()?;
+    config.ticketer = Ticketer::new()?;
     Ok(Arc::new(config))
 }
 
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn cipher_that_the_cpu_is_good_at_comes_first() {
-        let mut suites = ring::default_provider().cipher_suites;
+        let mut suites = provider().cipher_suites;
         for aes in [true, false] {
             prefer(&mut suites, aes);
             let chacha: Vec<_> = suites.iter().map(is_chacha).collect();

@@ -7,13 +7,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::crypto::ring::default_provider;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
+
+use super::provider::load_key;
+use super::x509;
 
 /// Our own pair in the state folder: one file, so that key and certificate always match.
 const FILE: &str = "self-signed.pem";
@@ -42,22 +46,26 @@ pub enum Error {
         /// What is wrong with it.
         source: pem::Error,
     },
-    /// Key and certificate are not a pair, or of a kind that cannot be used.
-    #[error("{cert} with {key}: {source}", cert = .cert.display(), key = .key.display())]
+    /// A private key of no kind that can be used.
+    #[error(
+        "{path}: not a private key of RSA with 2048 to 4096 bits, nor of ECDSA with P-256 or P-384",
+        path = .0.display()
+    )]
+    Key(PathBuf),
+    /// The key is not that of the certificate.
+    #[error("{key} is not the key of {cert}", key = .key.display(), cert = .cert.display())]
     Pair {
         /// The file of the certificate.
         cert: PathBuf,
         /// The file of the key.
         key: PathBuf,
-        /// What is wrong with them.
-        source: rustls::Error,
     },
     /// A certificate that cannot be understood.
-    #[error("{path}: not an X.509 certificate of version 3", path = .0.display())]
+    #[error("{path}: cannot be understood as an X.509 certificate of version 3", path = .0.display())]
     Malformed(PathBuf),
     /// Our own pair cannot be made.
     #[error("cannot make a certificate: {0}")]
-    Make(#[from] rcgen::Error),
+    Make(#[from] rustls::Error),
     /// There are no random numbers.
     #[error("cannot make a certificate: no random numbers")]
     Random,
@@ -84,8 +92,13 @@ impl Identity {
             .map_err(pem(cert))?
             .collect::<Result<Vec<_>, _>>()
             .map_err(pem(cert))?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
-        Self::new(chain, private, cert, key)
+        // Before the key is looked for: with the wrong files this is what helps.
+        let leaf = leaf(&chain, cert)?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => Error::Key(key.to_owned()),
+            error => pem(key)(error),
+        })?;
+        Self::new(chain, leaf, &private, cert, key)
     }
 
     /// Our own pair from `state_dir`; a new one, as [`Identity::make`] has it, where there is
@@ -108,20 +121,20 @@ impl Identity {
     /// read. Where it cannot be kept it serves all the same, until the next start.
     pub fn make(state_dir: &Path) -> Result<Self, Error> {
         let random = SystemRandom::new();
-        let name = plausible_name(&random)?;
-        let mut params = rcgen::CertificateParams::new([name.clone()])?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name.clone());
         // Some time within the last weeks, or all proxies would tell when they were set up.
         let age = i64::from(u32::from_ne_bytes(random_bytes(&random)?) % (60 * 86_400));
-        params.not_before = clock() - Duration::seconds(age);
-        params.not_after = params.not_before + VALIDITY;
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        let certificate = params.self_signed(&key)?;
+        let not_before = clock() - Duration::seconds(age);
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)
+            .map_err(|_| Error::Random)?;
+        let key = PrivateKeyDer::Pkcs8(key.as_ref().to_vec().into());
+        let certificate = x509::self_signed(
+            &plausible_name(&random)?,
+            random_bytes(&random)?,
+            not_before..not_before + VALIDITY,
+            &*load_key(&key).ok_or(Error::Random)?,
+        )?;
 
-        let pem = key.serialize_pem() + &certificate.pem();
+        let pem = pem("PRIVATE KEY", key.secret_der()) + &pem("CERTIFICATE", &certificate);
         if let Err(error) = keep(state_dir, pem.as_bytes()) {
             let folder = state_dir.display();
             log::warn!(
@@ -129,8 +142,9 @@ impl Identity {
             );
         }
         let file = state_dir.join(FILE);
-        let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        Self::new(vec![certificate.into()], private, &file, &file)
+        let chain = vec![certificate.into()];
+        let leaf = leaf(&chain, &file)?;
+        Self::new(chain, leaf, &key, &file, &file)
     }
 
     /// The chain with its key.
@@ -164,30 +178,34 @@ impl Identity {
 
     fn new(
         chain: Vec<CertificateDer<'static>>,
-        private: PrivateKeyDer<'static>,
+        leaf: x509::Certificate,
+        private: &PrivateKeyDer<'_>,
         cert: &Path,
         key: &Path,
     ) -> Result<Self, Error> {
-        let leaf = chain
-            .first()
-            .ok_or_else(|| Error::NoCertificate(cert.to_owned()))?;
-        let not_after = not_after(leaf).map_err(|_| Error::Malformed(cert.to_owned()))?;
-        let names = webpki::EndEntityCert::try_from(leaf)
-            .map_err(|_| Error::Malformed(cert.to_owned()))?
-            .valid_dns_names()
-            .map(str::to_owned)
-            .collect();
-        let pair = CertifiedKey::from_der(chain, private, &default_provider());
-        Ok(Self {
-            key: Arc::new(pair.map_err(|source| Error::Pair {
+        let private = load_key(private).ok_or_else(|| Error::Key(key.to_owned()))?;
+        if private
+            .public_key()
+            .is_none_or(|its| *its != *leaf.public_key)
+        {
+            return Err(Error::Pair {
                 cert: cert.to_owned(),
                 key: key.to_owned(),
-                source,
-            })?),
-            names,
-            not_after,
+            });
+        }
+        Ok(Self {
+            key: Arc::new(CertifiedKey::new(chain, private)),
+            names: leaf.names,
+            not_after: leaf.not_after,
         })
     }
+}
+
+/// What the first certificate of a chain says.
+fn leaf(chain: &[CertificateDer<'_>], file: &Path) -> Result<x509::Certificate, Error> {
+    let leaf = chain.first();
+    let leaf = leaf.ok_or_else(|| Error::NoCertificate(file.to_owned()))?;
+    x509::read(leaf).map_err(|_| Error::Malformed(file.to_owned()))
 }
 
 /// The time, or the nearest that can be true.
@@ -203,38 +221,6 @@ fn plausible(now: OffsetDateTime) -> OffsetDateTime {
         now.max(EARLIEST)
     };
     OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-/// The end of validity of an X.509 certificate (RFC 5280, 4.1), which webpki keeps to itself.
-fn not_after(der: &[u8]) -> yasna::ASN1Result<OffsetDateTime> {
-    yasna::parse_der(der, |reader| {
-        reader.read_sequence(|certificate| {
-            let not_after = certificate.next().read_sequence(|fields| {
-                for _version_serial_signature_issuer in 0..4 {
-                    fields.next().read_der()?;
-                }
-                let not_after = fields.next().read_sequence(|validity| {
-                    validity.next().read_der()?;
-                    read_time(validity.next())
-                })?;
-                #[expect(clippy::redundant_closure_for_method_calls)] // the method is less general
-                while fields.read_optional(|field| field.read_der())?.is_some() {}
-                Ok(not_after)
-            })?;
-            for _algorithm_signature in 0..2 {
-                certificate.next().read_der()?;
-            }
-            Ok(not_after)
-        })
-    })
-}
-
-fn read_time(reader: yasna::BERReader<'_, '_>) -> yasna::ASN1Result<OffsetDateTime> {
-    if reader.lookahead_tag()? == yasna::tags::TAG_UTCTIME {
-        Ok(*reader.read_utctime()?.datetime())
-    } else {
-        Ok(*reader.read_generalized_time()?.datetime())
-    }
 }
 
 /// A name as somebody's small server might have. Never the operator's: it would give him away.
@@ -255,6 +241,14 @@ fn random_bytes<const N: usize>(random: &SystemRandom) -> Result<[u8; N], Error>
     let mut bytes = [0; N];
     random.fill(&mut bytes).map_err(|_| Error::Random)?;
     Ok(bytes)
+}
+
+/// `der` as text (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    encode_config(
+        &Pem::new(label, der),
+        EncodeConfig::new().set_line_ending(LineEnding::LF),
+    )
 }
 
 /// Writes our pair so that it is there whole or not at all, and nobody else can read it.

@@ -53,6 +53,38 @@ fn our_own_pair_is_made_once_and_kept_to_ourselves() {
 }
 
 #[test]
+fn our_own_certificate_is_one_by_the_book() {
+    let echo = StandIn::echo();
+    let daemon = Daemon::start(&setup(&echo));
+    let folder = Folder::new();
+    let der = daemon.connect_tls("chat_in").certificate();
+    let text = text_of(&folder, &der);
+    let name = &daemon.status().0["certificate"]["names"][0];
+    let name = name.as_str().unwrap();
+    for part in [
+        "Version: 3 (0x2)",
+        "Signature Algorithm: ecdsa-with-SHA256",
+        &format!("Issuer: CN = {name}\n"),
+        &format!("Subject: CN = {name}\n"),
+        &format!("X509v3 Subject Alternative Name: \n                DNS:{name}\n"),
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let pem = fs::read_dir(daemon.state_folder()).unwrap();
+    let pem = pem
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "pem"));
+    let pem = pem.unwrap().display().to_string();
+    for check in [
+        &["verify", "-check_ss_sig", "-CAfile", &pem, &pem][..],
+        &["pkey", "-check", "-noout", "-in", &pem],
+    ] {
+        let ended = run(Command::new("openssl").args(check));
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}
+
+#[test]
 fn two_installations_have_nothing_in_common() {
     let echo = StandIn::echo();
     let folder = Folder::new();
@@ -143,11 +175,20 @@ fn a_bad_pair_is_an_error_and_the_old_one_stays() {
         cert: nonsense.clone(),
         key: nonsense,
     };
-    for bad in [mismatch, nonsense] {
+    let rare = self_signed(&folder, "rare.example", &["ed25519"]);
+    for (bad, why) in [
+        (mismatch, "key.pem is not the key of "),
+        (nonsense, "cert.pem: no PEM certificate in it"),
+        (
+            rare,
+            "key.pem: not a private key of RSA with 2048 to 4096 bits, nor of ECDSA",
+        ),
+    ] {
         put(&bad, &in_use);
         daemon.hang_up();
         daemon.until("the error shows", |status| {
-            status.0["certificate"]["error"].is_string()
+            let error = &status.0["certificate"]["error"];
+            error.as_str().is_some_and(|error| error.contains(why))
         });
         assert!(shown(&daemon, &folder).contains("CN = good.example"));
         put(&good, &in_use);

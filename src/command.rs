@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{self, Loaded, Problems};
-use crate::control::{self, Status};
+use crate::control::{self, Request};
 use crate::daemon;
+use crate::one_line::OneLine;
 use crate::paths;
-use crate::share::NoListener;
 use crate::upstream::Health;
 
 /// What every machine with OpenWrt has.
@@ -79,15 +79,9 @@ pub enum Error {
     /// The daemon cannot start.
     #[error(transparent)]
     Daemon(#[from] daemon::Error),
-    /// No TLS listener, so no certificate.
-    #[error("no certificate is in use: no listener has option tls '1'")]
-    NoCertificate,
     /// Nothing to share the proxy under.
     #[error("this machine has no IPv4 address toward the Internet: set option host")]
     NoHost,
-    /// Nothing to share.
-    #[error(transparent)]
-    NoListener(#[from] NoListener),
     /// Standard output takes nothing.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -116,12 +110,12 @@ pub fn finish(result: Result<(), Error>) -> ExitCode {
 
 /// Writes a line to standard error. If that fails there is nobody to tell.
 fn complain(level: &str, what: &dyn Display) {
-    let _ = writeln!(io::stderr(), "{level}: {what}");
+    let _ = writeln!(io::stderr(), "{level}: {}", OneLine(&what.to_string()));
 }
 
-/// Asks the running daemon.
-fn status_of_daemon(options: &Options) -> Result<Status, Error> {
-    Ok(control::status(&options.control()?)?)
+/// Prints the running daemon's text.
+fn print_text(options: &Options, request: Request) -> Result<(), Error> {
+    print(&control::text(&options.control()?, request)?)
 }
 
 /// Writes to standard output. A reader that has seen enough, as `head` has, is no error.

@@ -1,17 +1,21 @@
 //! The Unix socket through which a running daemon is asked: one JSON line asked, one answered, a
 //! connection each. What goes over it is described here, once, for the commands, LuCI and anybody
-//! else; [`Control`] is the daemon's end, [`status`] and [`new_certificate`] are the commands'.
+//! else; [`Control`] is the daemon's end, [`ask`] the commands'.
 //!
 //! A request is an object whose `request` names it, with what belongs to it beside that:
 //!
 //! | request | answer |
 //! |---|---|
+//! | `{"request":"certificate"}` | `{"text":"…"}`, for people |
 //! | `{"request":"check","text":"…"}` | `{"check":…}` with a [`Check`] |
 //! | `{"request":"history"}` | `{"history":…}` with a [`History`] |
+//! | `{"request":"metrics"}` | `{"text":"…"}`, OpenMetrics |
 //! | `{"request":"new_certificate"}` | `{"certificate":…}` with a [`CertificateStatus`] |
 //! | `{"request":"share","host":"…"}` | `{"share":…}` with a [`Share`] |
 //! | `{"request":"status"}` | [`Status`] |
+//! | `{"request":"status_text"}` | `{"text":"…"}`, for people |
 //!
+//! Commands print the daemon's text, so that a program holds no code to read a [`Status`] with.
 //! Where there is no answer it is `{"error":"…"}`. No other answer has an `error` at its top.
 //!
 //! The schema is version [`SCHEMA`]. Fields, requests, states and reasons may be added under the
@@ -31,12 +35,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::stats::Carried;
 
-pub use client::{ask, new_certificate, status};
+pub use client::{ask, link, text};
 pub use request::{Request, TEXT_MAX};
 pub use server::{Control, REQUEST_TIMEOUT};
 
 /// The version of the schema, in [`Status::schema`].
 pub const SCHEMA: u32 = 1;
+
+/// The refusal of [`Request::Share`] for want of a host.
+pub const NO_HOST: &str = "no host to share: set option host";
 
 /// What is answered. The asker knows which by what it asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,6 +71,11 @@ pub enum Answer {
     },
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Certificate`], [`Request::Metrics`] and [`Request::StatusText`].
+    Text {
+        /// Lines, each with its end.
+        text: String,
+    },
 }
 
 /// How the daemon fares.
@@ -84,7 +96,6 @@ pub struct Status {
     pub configuration_errors: Vec<String>,
     /// What the init script could not do as the configuration says, a line each: a file `problems`
     /// beside the configuration, read for each answer.
-    #[serde(default)]
     pub service_problems: Vec<String>,
     /// The name or IPv4 address that people enter, where the configuration has one.
     pub host: Option<String>,
@@ -100,7 +111,6 @@ pub struct Status {
     pub last_outside_seconds: Option<u64>,
     /// What was carried since midnight in the router's time zone, or since the start if that was
     /// later. The day begins up to five seconds late.
-    #[serde(default)]
     pub today: Carried,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<ListenerStatus>,

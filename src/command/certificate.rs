@@ -1,18 +1,15 @@
 //! `waproxy certificate`: the certificate that TLS listeners show, and a new one on demand.
 
 use super::table::field;
-use super::{Error, Options, print, status_of_daemon};
-use crate::control::{self, CertificateStatus, Whose};
+use super::{Error, Options, print_text};
+use crate::control::{self, CertificateStatus, Request, Whose};
 
 /// Prints the certificate in use; with `new`, after the daemon has replaced it.
 pub fn run(options: &Options, new: bool) -> Result<(), Error> {
-    let certificate = if new {
-        control::new_certificate(&options.control()?)?
-    } else {
-        let certificate = status_of_daemon(options)?.certificate;
-        certificate.ok_or(Error::NoCertificate)?
-    };
-    print(&render(&certificate))
+    if new {
+        control::ask(&options.control()?, Request::NewCertificate)?;
+    }
+    print_text(options, Request::Certificate)
 }
 
 /// The certificate for a terminal of 80 columns.

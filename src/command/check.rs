@@ -30,7 +30,9 @@ pub fn run(options: &Options, service: bool) -> ExitCode {
                     errors.push(warning.to_string());
                 }
             }
-            if config.listeners.iter().any(|listener| listener.tls)
+            // What is switched off needs no certificate, and must be seen to be off without one.
+            if (config.enabled || !service)
+                && config.listeners.iter().any(|listener| listener.tls)
                 && let Certificate::Operator { cert, key } = &config.certificate
                 && let Err(error) = Identity::load(cert, key)
             {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use open_metrics::{Label, OpenMetrics};
 
-use super::{Error, Options, print, status_of_daemon};
-use crate::control::{CertificateStatus, ListenerStatus, State, Status, Whose};
+use super::{Error, Options, print_text};
+use crate::control::{CertificateStatus, ListenerStatus, Request, State, Status, Whose};
 use crate::upstream;
 
 /// Prints the metrics.
 pub fn run(options: &Options) -> Result<(), Error> {
-    print(&render(&status_of_daemon(options)?))
+    print_text(options, Request::Metrics)
 }
 
 /// The status as OpenMetrics text.

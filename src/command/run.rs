@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::check::judge;
-use super::{BUILT_IN, Error, Options, finish};
+use super::{BUILT_IN, Error, Options, certificate, finish, metrics, status};
 use crate::config::Loaded;
 use crate::control::{Answer, Control, Request};
 use crate::daemon::{Daemon, INTERVAL};
@@ -94,27 +94,39 @@ async fn serve(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
+/// There is none where no TLS ends.
+const NO_CERTIFICATE: &str = "no certificate is in use: no listener has option tls '1'";
+
 /// What the control socket answers.
 async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, String> {
-    match request {
-        Request::Check { text } => Ok(Answer::Check {
+    Ok(match request {
+        Request::Check { text } => Answer::Check {
             check: judge(&text),
-        }),
-        Request::History => Ok(Answer::History {
+        },
+        Request::History => Answer::History {
             history: daemon.borrow().history(),
-        }),
-        Request::NewCertificate => {
-            let certificate = daemon.borrow_mut().renew_certificate()?;
-            Ok(Answer::Certificate { certificate })
-        }
-        Request::Share { host } => Ok(Answer::Share {
-            share: daemon.borrow().share(&host)?,
-        }),
-        Request::Status => {
+        },
+        Request::NewCertificate => Answer::Certificate {
+            certificate: daemon.borrow_mut().renew_certificate()?,
+        },
+        Request::Share { host } => Answer::Share {
+            share: daemon.borrow().share(host.as_deref())?,
+        },
+        Request::Certificate | Request::Metrics | Request::Status | Request::StatusText => {
             let reports = reports(daemon).await?;
-            Ok(Answer::Status(Box::new(daemon.borrow().status(&reports))))
+            let status = daemon.borrow().status(&reports);
+            let text = match request {
+                Request::Certificate => match &status.certificate {
+                    Some(certificate) => certificate::render(certificate),
+                    None => return Err(NO_CERTIFICATE.into()),
+                },
+                Request::Metrics => metrics::render(&status),
+                Request::StatusText => status::render(&status),
+                _ => return Ok(Answer::Status(Box::new(status))),
+            };
+            Answer::Text { text }
         }
-    }
+    })
 }
 
 /// Has the daemon keep what its history is made of, for ever.

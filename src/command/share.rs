@@ -5,18 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-use super::{Error, Options, complain, print, status_of_daemon};
+use super::{Error, Options, complain, print};
 use crate::address::range;
-use crate::share::share;
+use crate::control::{self, NO_HOST};
 
 /// Prints the link; with `qr`, the QR code too.
 pub fn run(options: &Options, qr: bool) -> Result<(), Error> {
-    let status = status_of_daemon(options)?;
-    let host = match &status.host {
-        Some(host) => host.clone(),
-        None => own_host()?,
+    let control = options.control()?;
+    let link = match control::link(&control, None) {
+        Err(control::Error::Refused(why)) if why == NO_HOST => {
+            control::link(&control, Some(own_host()?))?
+        }
+        answered => answered?,
     };
-    let link = share(&status.listeners, &host)?.link;
     let mut text = format!("{link}\n");
     if qr {
         text.push('\n');

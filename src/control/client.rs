@@ -8,21 +8,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::request::Line;
-use super::{CertificateStatus, Error, REQUEST_TIMEOUT, Request, Status};
+use super::{Error, REQUEST_TIMEOUT, Request};
+use crate::one_line::OneLine;
 
-/// Asks the daemon that listens at `path` how it fares.
-pub fn status(path: &Path) -> Result<Status, Error> {
-    parse(path, &ask(path, Request::Status)?)
+/// Asks the daemon that listens at `path` for text. Control characters but ends of lines are
+/// escaped: what root's terminal obeys is not the daemon's to say.
+pub fn text(path: &Path, request: Request) -> Result<String, Error> {
+    let Text { text } = parse(path, &ask(path, request)?)?;
+    Ok(text.split_inclusive('\n').map(escaped).collect())
 }
 
-/// Has the daemon that listens at `path` make a new pair, and says which.
-pub fn new_certificate(path: &Path) -> Result<CertificateStatus, Error> {
-    let line = ask(path, Request::NewCertificate)?;
-    parse(path, &line).map(|NewCertificate { certificate }| certificate)
+/// Asks the daemon that listens at `path` for the link that sets WhatsApp up, as
+/// [`Request::Share`] has it.
+pub fn link(path: &Path, host: Option<String>) -> Result<String, Error> {
+    let line = ask(path, Request::Share { host })?;
+    let Shared { share } = parse(path, &line)?;
+    Ok(OneLine(&share.link).to_string())
 }
 
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
@@ -44,10 +49,10 @@ pub fn ask(path: &Path, request: Request) -> Result<String, Error> {
         _ => no_answer(source),
     })?;
     let line = exchange(stream, request).map_err(no_answer)?;
-    match serde_json::from_str(&line) {
-        Ok(Refusal { error }) => Err(Error::Refused(error)),
-        Err(_) => Ok(line),
+    if let Ok(Refusal { error }) = serde_json::from_str(&line) {
+        return Err(Error::Refused(error));
     }
+    parse(path, &line).map(|IgnoredAny| line)
 }
 
 /// How long the daemon may stay silent: its own limit on a request and a second.
@@ -78,6 +83,14 @@ fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
     }
 }
 
+/// A line with its end.
+fn escaped(line: &str) -> String {
+    match line.strip_suffix('\n') {
+        Some(line) => format!("{}\n", OneLine(line)),
+        None => OneLine(line).to_string(),
+    }
+}
+
 fn parse<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, Error> {
     serde_json::from_str(line).map_err(|error| Error::Garbled {
         path: path.to_path_buf(),
@@ -91,6 +104,16 @@ struct Refusal {
 }
 
 #[derive(Deserialize)]
-struct NewCertificate {
-    certificate: CertificateStatus,
+struct Text {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Shared {
+    share: Link,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    link: String,
 }

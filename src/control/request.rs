@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// What can be asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
+    /// The certificate in use, for people: [`Answer::Text`](super::Answer::Text). An error where
+    /// none is.
+    Certificate,
     /// What is wrong with a configuration: [`Answer::Check`](super::Answer::Check).
     Check {
         /// UCI text of at most [`TEXT_MAX`] bytes.
@@ -12,6 +15,8 @@ pub enum Request {
     },
     /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).
     History,
+    /// How the daemon fares, as OpenMetrics text: [`Answer::Text`](super::Answer::Text).
+    Metrics,
     /// Makes a new pair of our own and shows it from now on:
     /// [`Answer::Certificate`](super::Answer::Certificate). An error where the operator's pair is
     /// in use.
@@ -19,11 +24,14 @@ pub enum Request {
     /// The link that sets WhatsApp up: [`Answer::Share`](super::Answer::Share). An error where no
     /// listener runs that phones can use.
     Share {
-        /// The name or IPv4 address that people are to enter.
-        host: String,
+        /// The name or IPv4 address that people are to enter; none: the configuration's, and an
+        /// error where that has none.
+        host: Option<String>,
     },
     /// How the daemon fares: [`Answer::Status`](super::Answer::Status).
     Status,
+    /// The same for people at a terminal of 80 columns: [`Answer::Text`](super::Answer::Text).
+    StatusText,
 }
 
 /// The longest configuration that is judged, in bytes.
@@ -44,32 +52,35 @@ pub(super) struct Line {
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Word {
+    Certificate,
     Check,
     History,
+    Metrics,
     NewCertificate,
     Share,
     Status,
+    StatusText,
 }
 
 impl TryFrom<Line> for Request {
     type Error = String;
 
     fn try_from(line: Line) -> Result<Self, String> {
-        let missing = |field: &str| format!("missing field `{field}`");
         Ok(match line.request {
+            Word::Certificate => Self::Certificate,
             Word::Check => {
-                let text = line.text.ok_or_else(|| missing("text"))?;
+                let text = line.text.ok_or("missing field `text`")?;
                 if text.len() > TEXT_MAX {
                     return Err(format!("the text is longer than {TEXT_MAX} bytes"));
                 }
                 Self::Check { text }
             }
             Word::History => Self::History,
+            Word::Metrics => Self::Metrics,
             Word::NewCertificate => Self::NewCertificate,
-            Word::Share => Self::Share {
-                host: line.host.ok_or_else(|| missing("host"))?,
-            },
+            Word::Share => Self::Share { host: line.host },
             Word::Status => Self::Status,
+            Word::StatusText => Self::StatusText,
         })
     }
 }
@@ -77,11 +88,14 @@ impl TryFrom<Line> for Request {
 impl From<Request> for Line {
     fn from(request: Request) -> Self {
         let (request, host, text) = match request {
+            Request::Certificate => (Word::Certificate, None, None),
             Request::Check { text } => (Word::Check, None, Some(text)),
             Request::History => (Word::History, None, None),
+            Request::Metrics => (Word::Metrics, None, None),
             Request::NewCertificate => (Word::NewCertificate, None, None),
-            Request::Share { host } => (Word::Share, Some(host), None),
+            Request::Share { host } => (Word::Share, host, None),
             Request::Status => (Word::Status, None, None),
+            Request::StatusText => (Word::StatusText, None, None),
         };
         Self {
             request,

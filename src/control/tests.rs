@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::future::poll_fn;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,14 @@ fn the_schema_is_the_one_of_the_example() {
 #[test]
 fn requests_are_answered() {
     with_daemon(|path| {
-        assert_eq!(status(path).unwrap(), example());
+        assert_eq!(status(path), example());
         let json = serde_json::to_string(&example()).unwrap();
         assert_eq!(ask(path, Request::Status).unwrap(), json);
-        let refusal = new_certificate(path).unwrap_err();
+        let table = text(path, Request::StatusText).unwrap();
+        assert_eq!(table, "a table\n");
+        let link = link(path, Some("a.example".into())).unwrap();
+        assert_eq!(link, "of a.example");
+        let refusal = ask(path, Request::NewCertificate).unwrap_err();
         assert_eq!(refusal.to_string(), "the operator's pair is in use");
     });
 }
@@ -60,8 +64,8 @@ fn what_is_no_request_is_told_so() {
 #[test]
 fn what_belongs_to_a_request_stands_beside_it() {
     with_daemon(|path| {
-        let share = raw(path, b"{\"request\":\"share\",\"host\":\"a.example\"}\n");
-        assert_eq!(share, "{\"error\":\"host a.example\"}\n");
+        let share = raw(path, b"{\"request\":\"share\"}\n");
+        assert_eq!(share, "{\"error\":\"no host\"}\n");
         let check = ask(path, Request::Check { text: "a\n".into() });
         let expected = r#"{"check":{"errors":["a\n"],"warnings":[]}}"#;
         assert_eq!(check.unwrap(), expected);
@@ -70,13 +74,8 @@ fn what_belongs_to_a_request_stands_beside_it() {
             history,
             r#"{"history":{"interval_seconds":5,"bytes_up":[1],"bytes_down":[2],"connections":[3]}}"#
         );
-        for (request, missing) in [("share", "host"), ("check", "text")] {
-            let answer = raw(path, format!("{{\"request\":\"{request}\"}}\n").as_bytes());
-            assert_eq!(
-                answer,
-                format!("{{\"error\":\"missing field `{missing}`\"}}\n")
-            );
-        }
+        let textless = raw(path, b"{\"request\":\"check\"}\n");
+        assert_eq!(textless, "{\"error\":\"missing field `text`\"}\n");
         for field in ["host", "text"] {
             let line = format!("{{\"request\":\"status\",\"{field}\":7}}\n");
             let answer = raw(path, line.as_bytes());
@@ -105,7 +104,7 @@ fn clients_that_stall_hold_up_nobody() {
         stalled[0].write_all(b"{\"request\"").unwrap();
         let start = Instant::now();
         for _ in 0..100 {
-            status(path).unwrap();
+            status(path);
         }
         assert!(start.elapsed() < Duration::from_secs(2));
     });
@@ -118,7 +117,7 @@ fn clients_that_stall_lose_their_seats() {
         let mut stalled: Vec<_> = (0..16)
             .map(|_| UnixStream::connect(path).unwrap())
             .collect();
-        assert_eq!(status(path).unwrap(), example());
+        assert_eq!(status(path), example());
         assert!(start.elapsed() + Duration::from_secs(1) > REQUEST_TIMEOUT);
         assert_eq!(stalled[0].read(&mut [0]).unwrap(), 0);
     });
@@ -144,7 +143,7 @@ fn a_second_instance_is_refused_until_the_first_is_gone() {
             panic!("two instances at once");
         };
         assert_eq!(lock, path.with_extension("sock.lock"));
-        assert_eq!(status(path).unwrap(), example());
+        assert_eq!(status(path), example());
     });
     let folder = Folder::new();
     let path = folder.0.join("control.sock");
@@ -159,7 +158,10 @@ fn the_socket_of_an_instance_that_died_is_replaced() {
     let path = folder.0.join("control.sock");
     drop(UnixListener::bind(&path).unwrap());
     drop(UnixListener::bind(path.with_extension("sock.new")).unwrap());
-    assert!(matches!(status(&path), Err(Error::NotRunning(_))));
+    assert!(matches!(
+        ask(&path, Request::Status),
+        Err(Error::NotRunning(_))
+    ));
     let _control = bind(&path).unwrap();
     UnixStream::connect(&path).unwrap();
     assert!(!path.with_extension("sock.new").exists());
@@ -189,7 +191,7 @@ fn a_lock_that_is_a_link_is_not_followed() {
 fn the_asker_learns_why_there_is_no_answer() {
     let folder = Folder::new();
     let path = folder.0.join("control.sock");
-    let not_running = status(&path).unwrap_err().to_string();
+    let not_running = ask(&path, Request::Status).unwrap_err().to_string();
     let path_shown = path.display();
     assert_eq!(
         not_running,
@@ -199,7 +201,12 @@ fn the_asker_learns_why_there_is_no_answer() {
         )
     );
     let listener = UnixListener::bind(&path).unwrap();
-    let answers: [&[u8]; 4] = [
+    let answers: [&[u8]; 7] = [
+        br#"{"text":"a\u001b[31m\nb\n"}
+"#,
+        br#"{"share":{"link":"\u009b2J"}}
+"#,
+        b"\x1b[31m\n",
         b"",
         b"{\"schema\":1",
         b"HTTP/1.1 400\r\n",
@@ -208,14 +215,34 @@ fn the_asker_learns_why_there_is_no_answer() {
     let other = thread::spawn(move || {
         for answer in answers {
             let (mut client, _) = listener.accept().unwrap();
-            client.read_exact(&mut [0; 21]).unwrap();
+            BufReader::new(&client)
+                .read_until(b'\n', &mut Vec::new())
+                .unwrap();
             client.write_all(answer).unwrap();
         }
     });
-    assert!(matches!(status(&path), Err(Error::NoAnswer { .. })));
-    assert!(matches!(status(&path), Err(Error::NoAnswer { .. })));
-    assert!(matches!(status(&path), Err(Error::Garbled { .. })));
-    assert!(matches!(status(&path), Err(Error::Garbled { .. })));
+    // Words that would colour a terminal, or clear it.
+    let harmless = text(&path, Request::StatusText).unwrap();
+    assert_eq!(harmless, "a\\u{1b}[31m\nb\n");
+    assert_eq!(link(&path, None).unwrap(), "\\u{9b}2J");
+    let not_json = ask(&path, Request::Status);
+    assert!(matches!(not_json, Err(Error::Garbled { .. })));
+    assert!(matches!(
+        ask(&path, Request::Status),
+        Err(Error::NoAnswer { .. })
+    ));
+    assert!(matches!(
+        ask(&path, Request::Status),
+        Err(Error::NoAnswer { .. })
+    ));
+    assert!(matches!(
+        text(&path, Request::StatusText),
+        Err(Error::Garbled { .. })
+    ));
+    assert!(matches!(
+        text(&path, Request::StatusText),
+        Err(Error::Garbled { .. })
+    ));
     other.join().unwrap();
 }
 
@@ -225,9 +252,13 @@ fn the_asker_does_not_wait_for_ever() {
     let path = folder.0.join("control.sock");
     let _listener = UnixListener::bind(&path).unwrap();
     let start = Instant::now();
-    let error = status(&path).unwrap_err().to_string();
+    let error = ask(&path, Request::Status).unwrap_err().to_string();
     assert!(error.ends_with("control.sock: timed out"), "{error}");
     assert!(start.elapsed() < REQUEST_TIMEOUT + Duration::from_secs(3));
+}
+
+fn status(path: &Path) -> Status {
+    serde_json::from_str(&ask(path, Request::Status).unwrap()).unwrap()
 }
 
 const EXAMPLE: &str = include_str!("status.json");
@@ -270,8 +301,22 @@ fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
                 },
             }),
             Request::NewCertificate => Err("the operator's pair is in use".into()),
-            Request::Share { host } => Err(format!("host {host}")),
+            Request::Share { host } => match host {
+                Some(host) => Ok(Answer::Share {
+                    share: Share {
+                        link: format!("of {host}"),
+                        host,
+                        chat_port: 443,
+                        media_port: 587,
+                        chat_tls: true,
+                    },
+                }),
+                None => Err("no host".into()),
+            },
             Request::Status => Ok(Answer::Status(example().into())),
+            _ => Ok(Answer::Text {
+                text: "a table\n".into(),
+            }),
         }));
         let path = path.clone();
         let mut client = tokio::task::spawn_blocking(move || client(&path));

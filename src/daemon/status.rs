@@ -7,7 +7,7 @@ use super::Daemon;
 use super::handed::handed;
 use super::terminator::Terminator;
 use crate::config::{self, Listener};
-use crate::control::{Connections, History, ListenerStatus, SCHEMA, Share, State, Status};
+use crate::control::{Connections, History, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status};
 use crate::share::share;
 use crate::stats::{Carried, Totals};
 use crate::timestamp::Timestamp;
@@ -69,10 +69,18 @@ impl Daemon {
         self.history.told()
     }
 
-    /// The link to the proxy for people who reach it as `host`.
-    pub fn share(&self, host: &str) -> Result<Share, String> {
-        let host = config::public_host(host)?;
-        share(&self.listeners(&[]), &host).map_err(|error| error.to_string())
+    /// The link to the proxy for people who reach it as `host`, or as the configuration says.
+    pub fn share(&self, host: Option<&str>) -> Result<Share, String> {
+        let to = |host: &str| {
+            let shared = share(&self.listeners(&[]), host);
+            shared.map_err(|error| error.to_string())
+        };
+        let Some(host) = host.or(self.config.host.as_deref()) else {
+            // What is wrong with any host comes first.
+            to("")?;
+            return Err(NO_HOST.into());
+        };
+        to(&config::public_host(host)?)
     }
 
     fn listeners(&self, reports: &[Report]) -> Vec<ListenerStatus> {

@@ -125,12 +125,16 @@ fn share_gives_the_link_that_the_command_prints() {
         let error = error_of(&share(wrong));
         assert!(error.starts_with("invalid type"), "{error}");
     }
-    for missing in [
-        share(Value::Null),
-        ask(&daemon, &json!({"request": "share"})),
+    // The configuration's.
+    for none in [
+        json!({"request": "share"}),
+        json!({"request": "share", "host": null}),
     ] {
-        assert_eq!(error_of(&missing), "missing field `host`");
+        assert_eq!(ask(&daemon, &none), share("proxy.example.org".into()));
     }
+    let hostless = Daemon::start(&setup(&echo));
+    let error = error_of(&ask(&hostless, &json!({"request": "share"})));
+    assert!(error.starts_with("no host"), "{error}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ waproxy check | grep -F 'is right'
 
 # That it answers, hears signals and ends shows that its event loop works on this CPU.
 folder=$(mktemp -d)
-sed "s/option enabled '0'/option enabled '1'/" /etc/config/waproxy >"$folder/config"
+sed "/^config waproxy/,/^\$/s/option enabled '0'/option enabled '1'/" /etc/config/waproxy >"$folder/config"
 WAPROXY_STATE_DIR=$folder WAPROXY_CONTROL=$folder/socket
 export WAPROXY_STATE_DIR WAPROXY_CONTROL
 waproxy run -c "$folder/config" &

@@ -93,7 +93,9 @@ fn the_internet_reaches_the_public_ports_and_nothing_else() {
     }
     world.router.service("stop").success();
     assert_eq!(world.router.rules(), "");
-    assert!(!world.router.path("/var/etc/waproxy").exists());
+    for left in ["/var/etc/waproxy", "/var/run/waproxy.nft"] {
+        assert!(!world.router.path(left).exists(), "{left}");
+    }
 }
 
 #[test]
@@ -216,6 +218,25 @@ fn the_users_own_forward_wins() {
             false,
             false,
         ),
+        // What fw4 takes too.
+        ("option src_dport '443'\noption proto 'TCP'", true, false),
+        ("option src_dport '443'\noption proto '!udp'", true, false),
+        ("option family 'all'", true, true),
+        ("option family 'inet'", true, false),
+        ("option family 'inet4'", true, false),
+        ("option family '6'", false, true),
+        ("option family 'inet6'", false, true),
+        ("option family 'none'", false, false),
+        ("option src_ip '2001:db8:5::/48'", false, true),
+        ("option src_dip '2001:DB8:0::1'", false, true),
+        ("option src_dip '2001:db8::1'", false, true),
+        ("option src_dip 'wan'", true, true),
+        ("option src_dip '!198.51.100.7'", true, false),
+        (
+            "option family 'ipv6'\noption dest_ip '192.168.1.5'",
+            false,
+            false,
+        ),
         ("option src_dport '444'", false, false),
         ("option src_dport '!443'", false, false),
         ("option src_dport '443'\noption proto 'udp'", false, false),
@@ -238,6 +259,93 @@ fn the_users_own_forward_wins() {
     router.write("/etc/config/firewall", &shipped);
     router.service("reload").success();
     assert_eq!((router.rules(), router.problems()), (both, "[]".to_owned()));
+}
+
+#[test]
+fn a_service_of_the_routers_own_keeps_its_port() {
+    let world = World::new();
+    let router = &world.router;
+    // Bound as it is, so no other service can have it.
+    let setup = world.setup().with(listener_on(5222, "plain", "echo"));
+    world.start(&setup);
+    let shipped = router.read("/etc/config/firewall");
+    // What stands in a rule, and whether it takes IPv4 and IPv6 from us.
+    for (options, v4, v6) in [
+        ("list dest_port '22'\nlist dest_port '443'", true, true),
+        (
+            "option dest_port '80 440-450'\noption proto 'TCP'",
+            true,
+            true,
+        ),
+        ("option dest_port '443'\noption family 'ipv4'", true, false),
+        ("option dest_port '443'\noption src '*'", true, true),
+        (
+            "option dest_port '443'\noption dest_ip '2001:db8::1'",
+            false,
+            true,
+        ),
+        (
+            "option dest_port '443'\noption dest_ip '198.51.100.7'",
+            false,
+            false,
+        ),
+        ("option dest_port '443'\noption dest 'lan'", false, false),
+        ("option dest_port '443'\noption src 'lan'", false, false),
+        ("option dest_port '443'\noption target 'DROP'", false, false),
+        ("option dest_port '443'\noption enabled '0'", false, false),
+        ("option dest_port '443'\noption proto 'udp'", false, false),
+        ("option dest_port '1194 5222'", false, false),
+    ] {
+        // Of an option that comes twice the later counts.
+        let section = format!(
+            "\nconfig rule\noption name 'My VPN'\noption src 'wan'\noption target 'ACCEPT'\n{options}\n"
+        );
+        router.write("/etc/config/firewall", &(shipped.clone() + &section));
+        router.service("reload").success();
+        let (rules, problems) = (router.rules(), router.problems());
+        for (address, taken) in [("192.0.2.1", v4), ("2001:db8::1", v6)] {
+            let rule = format!("src_dip={address} src_dport=443 ");
+            let problem = format!("port 443 not open on {address}: your own rule 'My VPN' has it");
+            assert_eq!(rules.contains(&rule), !taken, "{options}: {rules}");
+            assert_eq!(problems.contains(&problem), taken, "{options}: {problems}");
+            assert!(rules.contains(&format!("dest_ip={address} dest_port=5222")));
+        }
+    }
+}
+
+#[test]
+fn a_zone_of_devices_and_a_forwarding_that_is_off_are_understood() {
+    let world = World::new();
+    let router = &world.router;
+    world.start(&world.setup());
+    assert!(router.rules().contains("src=lan "), "{}", router.rules());
+    let both = router.rules();
+    let shipped = router.read("/etc/config/firewall");
+    let zone = |lines: &str| {
+        let networks = "\tlist network 'wan'\n\tlist network 'wan6'\n";
+        assert!(shipped.contains(networks));
+        router.write("/etc/config/firewall", &shipped.replace(networks, lines));
+        router.service("reload").success();
+    };
+    router.write("/var/run/network/dump", "lan br-lan\nwan eth1\n");
+    zone("\tlist device 'eth0'\n\tlist device 'eth1'\n");
+    assert_eq!((router.rules(), router.problems()), (both, "[]".to_owned()));
+    zone("\tlist device 'eth9'\n");
+    let problem = "port 443 not open: zone 'wan' has no address yet";
+    assert!(router.problems().contains(problem));
+    zone("\tlist subnet '192.0.2.0/24'\n");
+    let problem = "port 443 not open: zone 'wan' has neither a network nor a device";
+    assert!(router.problems().contains(problem));
+    assert_eq!(router.rules(), "");
+
+    let off = shipped.replace(
+        "config forwarding\n",
+        "config forwarding\n\toption enabled '0'\n",
+    );
+    router.write("/etc/config/firewall", &off);
+    router.service("reload").success();
+    assert!(router.rules().contains("src=wan "), "{}", router.rules());
+    assert!(!router.rules().contains("src=lan "), "{}", router.rules());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use crate::support::authority::{ECDSA, self_signed};
+use crate::support::authority::{ECDSA, Pair, self_signed};
 use crate::support::folder::Folder;
 use crate::support::router::Router;
 use crate::support::setup::{Setup, listener_on, upstream};
@@ -15,6 +15,13 @@ fn setup() -> Setup {
         .main("firewall", 0)
         .with(listener_on(443, "chat_tls", "chat").option("tls", 1))
         .with(upstream("chat", "127.0.0.1:9", "none"))
+}
+
+/// Puts a pair where only root may read its key.
+fn copy_pair(router: &Router, pair: &Pair) {
+    fs::copy(&pair.cert, router.path("/etc/cert.pem")).unwrap();
+    fs::copy(&pair.key, router.path("/etc/key.pem")).unwrap();
+    fs::set_permissions(router.path("/etc/key.pem"), Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -28,6 +35,59 @@ fn what_is_switched_off_does_not_run() {
     router.follow(&setup().main("enabled", 0));
     router.until("switched off, it ends", |router| router.status().is_none());
     assert_eq!(router.rules(), "");
+}
+
+#[test]
+fn off_is_off_whatever_else_is_wrong() {
+    let router = Router::new();
+    let folder = Folder::new();
+    let with_pair = setup()
+        .main("cert", "/etc/cert.pem")
+        .main("key", "/etc/key.pem");
+    let bring_pair = || copy_pair(&router, &self_signed(&folder, "one.example", ECDSA));
+    let off = |setup: &Setup| setup.clone().main("enabled", 0);
+    bring_pair();
+    router.configure(&with_pair);
+    router.start();
+    fs::remove_file(router.path("/etc/cert.pem")).unwrap();
+    router.follow(&off(&with_pair));
+    router.until("without certificate it ends", |router| {
+        router.status().is_none()
+    });
+    router.run(&["waproxy", "check", "--service"]).success();
+    let ended = router.run(&["waproxy", "check"]);
+    assert!(ended.stderr.contains("/etc/cert.pem"), "{}", ended.stderr);
+
+    for wrong in ["enabled '0'\n\toption workers 'many'", "workers 'many'"] {
+        router.configure(&setup());
+        router.start();
+        router.write(
+            "/etc/config/waproxy",
+            &format!("config waproxy 'main'\n\toption {wrong}\n"),
+        );
+        router.service("reload").success();
+        router.until("it ends", |router| router.status().is_none());
+    }
+
+    // A change that is not committed counts no more than any other.
+    router.configure(&setup());
+    router.start();
+    let set = ["uci", "set", "waproxy.main.enabled=0"];
+    router.run(&set).success();
+    router.service("reload").success();
+    assert_eq!(router.service("status").status.code(), Some(0));
+    router.run(&["uci", "revert", "waproxy"]).success();
+
+    // Nor is a file that cannot be read one that says off.
+    router.write("/etc/config/waproxy", "config waproxy 'main\n");
+    router.service("reload").success();
+    assert_eq!(router.service("status").status.code(), Some(0));
+
+    // Nor is it kept up by folders that are not root's.
+    router.configure(&setup().main("enabled", 0));
+    chown(router.path("/var/etc"), Some(1), None).unwrap();
+    router.service("reload").success();
+    router.until("it ends", |router| router.status().is_none());
 }
 
 #[test]
@@ -76,6 +136,7 @@ fn a_wrong_configuration_starts_nothing() {
         "{}",
         ended.stderr
     );
+    assert_eq!(ended.status.code(), Some(1));
     assert_eq!(router.service("status").status.code(), Some(3));
     // Mended, a reload is enough.
     router.follow(&setup());
@@ -103,6 +164,151 @@ fn a_wrong_configuration_leaves_the_running_service_alone() {
 
     router.follow(&setup());
     assert_eq!(router.problems(), "[]");
+}
+
+#[test]
+fn what_runs_goes_on_when_the_copy_of_its_configuration_is_of_no_use() {
+    let router = Router::new();
+    router.configure(&setup());
+    router.start();
+    let daemon = router.daemon();
+    router.write("/var/etc/waproxy/config", "nothing");
+    router.configure(&setup().main("workers", "many"));
+    let ended = router.service("reload");
+    assert_eq!(ended.status.code(), Some(1));
+    for line in ["option workers 'many'", "of no use either"] {
+        assert!(ended.stderr.contains(line), "{}", ended.stderr);
+    }
+    assert_eq!(router.daemon(), daemon);
+    assert!(router.status().is_some());
+}
+
+#[test]
+fn what_is_handed_over_is_what_was_judged() {
+    let router = Router::new();
+    router
+        .run(&["mv", "/usr/bin/waproxy", "/usr/bin/real"])
+        .success();
+    // Whoever writes the configuration while it is judged.
+    router.write(
+        "/usr/bin/waproxy",
+        "#!/bin/sh
+        [ \"$1\" = check ] || exec /usr/bin/real \"$@\"
+        /usr/bin/real \"$@\"
+        code=$?
+        echo nothing >/etc/config/waproxy
+        exit $code",
+    );
+    router.run(&["chmod", "755", "/usr/bin/waproxy"]).success();
+    router.configure(&setup());
+    router.service("start").success();
+    assert_eq!(router.read("/var/etc/waproxy/config"), setup().text());
+}
+
+/// A file system of its own for what is handed over, with some pages.
+struct Disk<'a>(&'a Router);
+
+impl<'a> Disk<'a> {
+    fn new(router: &'a Router) -> Self {
+        fs::create_dir(router.path("/var/etc")).unwrap();
+        let words = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            "size=160k",
+            "none",
+            "/var/etc",
+        ];
+        router.run(&words).success();
+        Self(router)
+    }
+
+    /// Fills it but for so many pages.
+    fn leave(&self, pages: usize) {
+        let path = self.0.path("/var/etc/fill");
+        let _ = fs::remove_file(&path);
+        let dd = ["dd", "if=/dev/zero", "of=/var/etc/fill", "bs=4k"];
+        assert!(!self.0.run(&dd).status.success());
+        let length = path.metadata().unwrap().len();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(length - 4096 * u64::try_from(pages).unwrap())
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_takes_nothing_from_what_runs() {
+    let router = Router::new();
+    let folder = Folder::new();
+    let disk = Disk::new(&router);
+    let pair = |name: &str| copy_pair(&router, &self_signed(&folder, name, ECDSA));
+    let mut setup = setup()
+        .main("cert", "/etc/cert.pem")
+        .main("key", "/etc/key.pem");
+    // Of more than a page.
+    for port in 20000..20080 {
+        setup = setup.with(listener_on(port, &format!("off{port}"), "chat").option("enabled", 0));
+    }
+    setup = setup.with(listener_on(20080, "last", "chat"));
+    pair("first.example");
+    router.configure(&setup);
+    router.start();
+    let daemon = router.daemon();
+    disk.leave(0);
+    let before = router.read("/var/run/procd/waproxy/instance");
+    router.service("reload").success();
+    assert_eq!(router.read("/var/run/procd/waproxy/instance"), before);
+
+    for pages in 0..16 {
+        disk.leave(pages);
+        pair(&format!("pair{pages}.example"));
+        router.service("reload").success();
+        let config = router.read("/var/etc/waproxy/config");
+        for option in ["cert", "key"] {
+            let line = format!("option {option} '");
+            let path = config.split(&line).nth(1).unwrap();
+            let path = path.split('\'').next().unwrap();
+            assert_ne!(router.read(path), "", "{pages} pages: {path}");
+        }
+        assert!(config.contains("'last'"), "{pages} pages: {config}");
+    }
+    assert_eq!(router.daemon(), daemon);
+    router.run(&["kill", "-9", daemon.trim()]).success();
+    router.until("it runs again", |router| {
+        router.daemon() != daemon && router.status().is_some()
+    });
+
+    fs::remove_file(router.path("/var/etc/fill")).unwrap();
+    router.service("reload").success();
+    router.until("with room all is well", |router| {
+        let status = router.status().expect("it runs");
+        status.0["certificate"]["names"]
+            .to_string()
+            .contains("pair15.example")
+    });
+    assert_eq!(router.problems(), "[]");
+}
+
+#[test]
+fn what_has_no_room_for_its_configuration_does_not_start() {
+    let router = Router::new();
+    let disk = Disk::new(&router);
+    router.configure(&setup());
+    let mut refused = 0;
+    for pages in 0..6 {
+        disk.leave(pages);
+        let ended = router.service("start");
+        if ended.status.success() {
+            assert_eq!(router.read("/var/etc/waproxy/config"), setup().text());
+        } else {
+            refused += 1;
+            assert!(ended.stderr.contains("/var/etc/waproxy"), "{pages}");
+            assert_eq!(router.service("status").status.code(), Some(3));
+        }
+        router.service("stop").success();
+    }
+    assert!((2..6).contains(&refused), "{refused}");
 }
 
 #[test]
@@ -154,12 +360,7 @@ fn a_reload_after_a_stop_starts_nothing() {
 fn the_operators_pair_is_handed_over_and_followed() {
     let router = Router::new();
     let folder = Folder::new();
-    let pair = |name: &str| {
-        let pair = self_signed(&folder, name, ECDSA);
-        fs::copy(pair.cert, router.path("/etc/cert.pem")).unwrap();
-        fs::copy(pair.key, router.path("/etc/key.pem")).unwrap();
-        fs::set_permissions(router.path("/etc/key.pem"), Permissions::from_mode(0o600)).unwrap();
-    };
+    let pair = |name: &str| copy_pair(&router, &self_signed(&folder, name, ECDSA));
     let names = |router: &Router| {
         let status = router.status().expect("it runs");
         status.0["certificate"]["names"].to_string()
@@ -177,6 +378,14 @@ fn the_operators_pair_is_handed_over_and_followed() {
     router.until("the new one is in use", |router| {
         names(router).contains("two.example")
     });
+    // What is not committed is not handed over with it.
+    let set = ["uci", "set", "waproxy.main.workers=many"];
+    router.run(&set).success();
+    router.service("reload").success();
+    assert_eq!(router.problems(), "[]");
+    let config = router.read("/var/etc/waproxy/config");
+    assert!(!config.contains("many"), "{config}");
+
     let copies = fs::read_dir(router.path("/var/etc/waproxy")).unwrap();
     let copies = copies.filter(|file| {
         let name = file.as_ref().unwrap().file_name();
@@ -188,6 +397,17 @@ fn the_operators_pair_is_handed_over_and_followed() {
     router.service("reload").success();
     assert!(router.problems().contains("/etc/cert.pem"));
     assert!(names(&router).contains("two.example"));
+
+    // Without memory for uci there is no configuration that names the copies.
+    pair("three.example");
+    let uci = router.path("/usr/bin/uci");
+    fs::rename(&uci, router.path("/usr/bin/real")).unwrap();
+    let fails = "#!/bin/sh\n[ \"$6\" != set ] || exit 1\nexec /usr/bin/real \"$@\"\n";
+    fs::write(&uci, fails).unwrap();
+    fs::set_permissions(&uci, Permissions::from_mode(0o755)).unwrap();
+    router.service("reload").success();
+    assert_eq!(router.read("/var/etc/waproxy/config"), config);
+    assert!(router.problems().contains("/etc/cert.pem"));
 }
 
 #[test]
@@ -206,6 +426,24 @@ fn a_program_that_was_replaced_is_replaced_in_memory() {
     router.until("another process runs", |router| {
         router.daemon() != daemon && router.status().is_some()
     });
+}
+
+#[test]
+fn nobody_elses_process_ends_for_a_program_that_was_replaced() {
+    let router = Router::new();
+    router.configure(&setup());
+    // As an init script whose shell is replaced: it is called as the daemon is.
+    let script = "#!/usr/bin/old-sh\nwhile :; do sleep 1; done\n";
+    fs::create_dir(router.path("/etc/scripts")).unwrap();
+    router.write("/etc/scripts/waproxy", script);
+    router.run(&["cp", "/bin/sh", "/usr/bin/old-sh"]).success();
+    let run = "chmod 755 /etc/scripts/waproxy; /etc/scripts/waproxy >/dev/null 2>&1 & echo $!";
+    let script = router.run(&["sh", "-c", run]).stdout;
+    fs::remove_file(router.path("/usr/bin/old-sh")).unwrap();
+    router.start();
+    let exe = fs::read_link(format!("/proc/{}/exe", script.trim()));
+    router.run(&["kill", script.trim()]).success();
+    assert!(exe.unwrap().ends_with("old-sh (deleted)"));
 }
 
 #[test]
@@ -267,6 +505,7 @@ fn a_folder_that_is_not_roots_is_refused() {
         "{}",
         ended.stderr
     );
+    assert_eq!(ended.status.code(), Some(1));
     fs::remove_file(router.path("/var/etc/waproxy")).unwrap();
     chown(router.path("/var/etc"), Some(1), None).unwrap();
     let ended = router.service("start");
@@ -276,4 +515,27 @@ fn a_folder_that_is_not_roots_is_refused() {
         ended.stderr
     );
     assert_eq!(router.service("status").status.code(), Some(3));
+}
+
+#[test]
+fn a_folder_that_is_taken_from_root_ends_nothing_and_a_stop_deletes_nothing_there() {
+    let router = Router::new();
+    router.configure(&setup());
+    router.start();
+    let daemon = router.daemon();
+    chown(router.path("/var/etc"), Some(1), None).unwrap();
+    let ended = router.service("reload");
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.stderr.contains("not a folder of root's"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(router.daemon(), daemon);
+    assert!(router.status().is_some());
+
+    router.run(&["mv", "/var/etc", "/var/before"]).success();
+    symlink("/etc/config", router.path("/var/etc")).unwrap();
+    router.service("stop").success();
+    assert_eq!(router.read("/etc/config/waproxy"), setup().text());
 }

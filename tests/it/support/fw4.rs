@@ -16,7 +16,7 @@ pub fn load(router: &Router) {
         };
         (of_type("rule"), of_type("redirect"))
     });
-    let included = router.read("/var/etc/waproxy/syn_limit.nft");
+    let included = router.read("/var/run/waproxy.nft");
     let ruleset = format!(
         "
 table inet fw4

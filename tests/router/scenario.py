@@ -17,8 +17,8 @@ SHELL, CHAT, MEDIA, WEB = 20022, 20443, 20587, 20080
 FORWARDS = [(CHAT, 10443), (MEDIA, 10587), (WEB, 10080)]
 BULK = 20_000_000
 HELD = 500
-# What it rests in now is some 1,610.
-MOST_AT_REST_KIB = 1664
+# It rests in some 1,170.
+MOST_AT_REST_KIB = 1536
 
 
 def main():

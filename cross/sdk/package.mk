@@ -4,10 +4,10 @@ PKG_INSTALL_DIR := $(PROGRAMS)
 
 define BuildPackage
 $(eval $(Package/$(1)))
-$(foreach name,version release maintainer license license_files arch section userid url cpe_id,
+$(foreach name,version release maintainer license license_files arch section depends userid url cpe_id,
 	$(call say,$(name),$($(name))))
-$(if $(Package/$(1)/preinst)$(Package/$(1)/postrm),$(error cross/pack knows no preinst and no postrm))
-$(foreach name,description conffiles postinst prerm,
+$(if $(Package/$(1)/preinst),$(error cross/pack knows no preinst))
+$(foreach name,description conffiles postinst prerm postrm,
 	$(call say,$(name),$(Package/$(1)/$(name))))
 .PHONY: $(1)
 $(1):
@@ -24,6 +24,7 @@ license = $(or $(LICENSE),$(PKG_LICENSE))
 license_files = $(or $(LICENSE_FILES),$(PKG_LICENSE_FILES))
 arch = $(or $(PKGARCH),$(ARCH))
 section = $(SECTION)
+depends = $(DEPENDS)
 userid = $(USERID)
 url = $(or $(URL),$(PKG_URL))
 cpe_id = $(PKG_CPE_ID)

@@ -1,0 +1,271 @@
+'use strict';
+'require view';
+'require form';
+'require uci';
+'require ui';
+'require waproxy.backend as backend';
+'require waproxy.field as field';
+'require waproxy.page as page';
+'require waproxy.rules as rules';
+'require waproxy.words as words';
+
+// Every option of /etc/config/waproxy but `enabled`, which the switch on the page Overview keeps
+// together with the start at boot. What the daemon would refuse is shown at its field; what is
+// wrong between sections is shown above the form while it is being changed, and is not saved.
+
+const list = value => Array.isArray(value) ? value : (value ? String(value).split(' ') : []);
+
+function general(map) {
+	const s = map.section(form.NamedSection, 'main', 'waproxy', _('General'));
+	let o;
+
+	field.text(s, 'host', _('Public name or address'),
+		_('What people enter: a name or an IPv4 address that leads to this router. Left empty, the page Share takes a dynamic DNS name of this router, or its Internet address.'),
+		rules.host, 'proxy.example.org');
+
+	field.flag(s, 'firewall', '1', _('Open the firewall'), _('Lets people in on the public ports while the proxy runs. Otherwise you have to do that yourself.'));
+
+	o = field.text(s, 'src_zone', _('Zone of the Internet'), _('The firewall zone that people come from.'), rules.zone, 'wan');
+	o.depends('firewall', '1');
+	o.retain = true;
+	uci.sections('firewall', 'zone').forEach(zone => zone.name && o.value(zone.name));
+
+	o = field.labelled(s.option(form.ListValue, 'log_level', _('Log level'), _('Below debug, no line tells the address of a visitor.')));
+	o.default = 'warn';
+	o.optional = true;
+	o.value('off', _('Nothing'));
+	o.value('error', _('Errors'));
+	o.value('warn', _('Warnings'));
+	o.value('info', _('Information'));
+	o.value('debug', _('Debugging'));
+	o.value('trace', _('Everything'));
+
+	o = field.labelled(s.option(form.DynamicList, 'trusted_proxy', _('Trusted senders'),
+		_('Addresses or networks of load balancers. Only these may send a PROXY header to a listener that expects one.')));
+	o.validate = (section_id, text) => rules.network(text);
+	o.placeholder = '192.0.2.7';
+
+	field.text(s, 'workers', _('Threads'), _('How many threads carry connections. Left empty, one for each core.'), rules.workers, 'auto');
+}
+
+// The listeners as they would be saved: `enabled` is changed in the grid, the rest in a dialog.
+function listeners(enabled) {
+	return uci.sections('waproxy', 'listener').map(section => Object.assign({}, section, {
+		name: section['.name'],
+		enabled: enabled?.getUIElement(section['.name']) ? enabled.formvalue(section['.name']) : section.enabled
+	}));
+}
+
+function listenerGrid(map) {
+	const s = map.section(form.GridSection, 'listener', _('Listeners'),
+		_('The ports that people use. 443 and 587 look like any web or mail server; any other port marks the router as a proxy.'));
+	let o;
+
+	s.addremove = true;
+	s.sortable = true;
+	s.nodescriptions = true;
+
+	const enabled = field.flag(s, 'enabled', '1', _('On'));
+	enabled.editable = true;
+	// A second box in the dialog would be at odds with this one.
+	enabled.modalonly = false;
+
+	const port = field.text(s, 'port', _('Public port'), _('The port that people enter.'), null, '443');
+	port.rmempty = false;
+
+	o = field.labelled(s.option(form.ListValue, 'service', _('Carries'), _('The upstream that its connections go to.')));
+	o.load = function(section_id) {
+		this.keylist = [];
+		this.vallist = [];
+		uci.sections('waproxy', 'upstream').forEach(upstream => this.value(upstream['.name'], words.service(upstream['.name'])));
+
+		return uci.get('waproxy', section_id, 'service');
+	};
+	// LuCI takes the text for HTML, here and below.
+	o.textvalue = section_id => '%h'.format(words.service(uci.get('waproxy', section_id, 'service')));
+
+	field.flag(s, 'tls', '0', _('TLS'), _('Ends TLS here. For chat on port 443; media brings its own.'));
+
+	field.flag(s, 'accept_proxy', '0', _('PROXY header'), _('Each connection must begin with a PROXY header from a trusted sender. For load balancers, not for phones.'));
+
+	const bind = field.text(s, 'bind_port', _('Port of the router'),
+		_('Where the proxy really listens. Left empty: the public port, or 10000 more where that is below 1024.'));
+	bind.modalonly = true;
+
+	o = field.text(s, 'bind_address', _('Address of the router'), _('The one address to listen on. Left empty: all of them.'), rules.bindAddress);
+	o.modalonly = true;
+
+	// A port is held against the other listeners that are switched on, too.
+	function beside(mine) {
+		return function(section_id, text) {
+			const ruled = rules.port(text);
+			const now = name => this.section.formvalue(section_id, name);
+			const on = listeners(enabled).filter(listener => rules.isOn(listener.enabled));
+
+			if (ruled !== true || (mine == 'bind_port' && !text) || !on.some(listener => listener.name == section_id))
+				return ruled;
+
+			const self = Object.assign({
+				name: section_id, port: now('port'), bind_port: now('bind_port'), bind_address: now('bind_address')
+			}, { [mine]: text });
+			const clashes = on.filter(other => other.name != section_id)
+				.map(other => rules.clash(self, other)).filter(clash => clash);
+
+			return clashes[0] || true;
+		};
+	}
+
+	port.validate = beside('port');
+	bind.validate = beside('bind_port');
+	field.furnish(s);
+
+	return enabled;
+}
+
+function upstreamGrid(map) {
+	const s = map.section(form.GridSection, 'upstream', _('Upstreams'),
+		_('The hosts of WhatsApp that services lead to. There is seldom a reason to change them.'));
+	let o;
+
+	s.addremove = true;
+	s.nodescriptions = true;
+	s.sectiontitle = words.service;
+
+	o = field.labelled(s.option(form.DynamicList, 'address', _('Addresses'), _('Names or addresses with their port, best first.')));
+	o.validate = (section_id, text) => rules.hostPort(text);
+	o.placeholder = 'g.whatsapp.net:5222';
+	o.rmempty = false;
+	o.textvalue = section_id => '%h'.format(list(uci.get('waproxy', section_id, 'address')).join(', '));
+
+	o = field.labelled(s.option(form.ListValue, 'proxy_header', _('PROXY header'),
+		_('With a header WhatsApp learns the address of each visitor, as it would without a proxy. Media takes none.')));
+	o.default = 'v1';
+	o.value('none', _('None'));
+	o.value('v1', _('Version 1'));
+	o.value('v2', _('Version 2'));
+
+	o = field.flag(s, 'allow_private', '0', _('Private addresses'), _('For tests only: lets these names lead into your home network.'));
+	o.modalonly = true;
+	field.furnish(s);
+}
+
+function limits(map) {
+	const s = map.section(form.NamedSection, 'main', 'waproxy', _('Limits'),
+		_('One phone opens several connections. Times are in seconds.'));
+
+	field.text(s, 'max_connections', _('Connections'), _('The most at once. Left empty, as many as the router can carry.'), rules.connections, 'auto');
+	field.text(s, 'max_connections_per_client', _('Connections of one visitor'), _('The most at once from one address; 0 means no limit.'), rules.countOrOff, '64');
+	field.text(s, 'max_rate_per_client', _('New connections of one visitor'), _('The most in a second from one address; 0 means no limit.'), rules.countOrOff, '20');
+	field.text(s, 'max_handshakes', _('Handshakes'), _('The most at once; 0 means no limit.'), rules.countOrOff, '64');
+	field.text(s, 'connect_timeout', _('Time to connect'), _('To find a host of WhatsApp that answers.'), rules.seconds(1, 60), '5');
+	field.text(s, 'handshake_timeout', _('Time for the handshake'), _('For the PROXY header and TLS together.'), rules.seconds(1, 120), '10');
+	field.text(s, 'idle_timeout', _('Time without a byte'), _('A connection that is silent for so long is closed.'), rules.seconds(1, 86400), '200');
+	field.text(s, 'half_close_timeout', _('Time after one side has closed'), _('How long the other side may then be silent.'), rules.seconds(1, 3600), '10');
+	field.text(s, 'drain_timeout', _('Time to end'), _('What open connections get when the proxy stops.'), rules.seconds(0, 300), '3');
+}
+
+function certificate(map) {
+	const s = map.section(form.NamedSection, 'main', 'waproxy', _('Certificate'),
+		_('Phones do not check it. Left empty, the proxy makes one with a random name, which gives nothing about you away. A certificate of your own needs both files.'));
+	const pair = [ [ 'cert', _('Certificate file'), '/etc/ssl/acme/example.crt' ], [ 'key', _('Key file'), '/etc/ssl/acme/example.key' ] ];
+
+	pair.forEach(([ name, title, placeholder ], i) => {
+		const other = pair[1 - i][0];
+		const o = field.text(s, name, title, _('The whole path of a PEM file.'), rules.path, placeholder);
+
+		o.validate = function(section_id, text) {
+			if (!text && this.section.formvalue(section_id, other))
+				return _('The other file needs this one.');
+
+			return rules.path(text);
+		};
+	});
+}
+
+return view.extend({
+	load() {
+		return Promise.all([
+			uci.load('waproxy'),
+			L.resolveDefault(uci.load('firewall')),
+			backend.check().catch(error => ({ trouble: error }))
+		]);
+	},
+
+	async render([ , , check ]) {
+		const map = this.map = new form.Map('waproxy', _('Settings'), _('Save & Apply cuts nobody: connections that are open stay.'));
+
+		map.tabbed = true;
+		general(map);
+		this.enabled = listenerGrid(map);
+		upstreamGrid(map);
+		limits(map);
+		certificate(map);
+
+		this.findings = E('div', { 'role': 'alert' });
+
+		// Sections come and go without an event of their own, but the form is then drawn anew.
+		const draw = map.renderContents;
+
+		map.renderContents = async () => {
+			const drawn = await draw.call(map);
+
+			this.showFindings();
+
+			return drawn;
+		};
+
+		const node = await map.render();
+
+		node.addEventListener('widget-change', () => this.showFindings());
+
+		return page.root([ this.renderCheck(check), this.findings, node ]);
+	},
+
+	// What the daemon says of the settings that are saved.
+	renderCheck(check) {
+		if (check.trouble)
+			return E('div', {}, page.reasons([ { level: 'bad', text: backend.explain(backend.trouble(check.trouble)) } ]));
+
+		return E('div', {}, page.reasons([
+			...(check.errors?.length ? [ { level: 'bad', text: _('The proxy refuses the settings as they are saved:'), lines: check.errors } ] : []),
+			...(check.warnings?.length ? [ { level: 'warn', text: _('The proxy does not understand all of the settings:'), lines: check.warnings } ] : [])
+		]));
+	},
+
+	find() {
+		const trusted = this.map.lookupOption('trusted_proxy', 'main');
+
+		return rules.findings(
+			listeners(this.enabled),
+			uci.sections('waproxy', 'upstream').map(upstream => upstream['.name']),
+			list(trusted ? trusted[0].formvalue('main') : uci.get('waproxy', 'main', 'trusted_proxy')).length > 0
+		);
+	},
+
+	showFindings() {
+		page.content(this.findings, page.reasons(this.find().map(text => ({ level: 'bad', text }))));
+	},
+
+	// A dialog and Delete write at once, so here is where the whole is judged.
+	async handleSave(ev) {
+		const found = this.find();
+
+		this.showFindings();
+
+		if (found.length) {
+			this.findings.scrollIntoView({ block: 'center' });
+			page.notify(_('Nothing more was saved: %s').format(found.join(' ')), 'danger');
+
+			return false;
+		}
+
+		await this.map.save();
+
+		return true;
+	},
+
+	async handleSaveApply(ev, mode) {
+		if (await this.handleSave(ev))
+			ui.changes.apply(mode == '0');
+	}
+});

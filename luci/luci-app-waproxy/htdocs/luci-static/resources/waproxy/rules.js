@@ -1,0 +1,201 @@
+'use strict';
+'require baseclass';
+
+// What the daemon takes in each option, so that nothing can be saved that it would refuse. A rule
+// gives true or, in words, what is allowed; empty is always right, for it is the default. The
+// daemon stays the judge: tests hold each rule against it.
+
+const MOST_CONNECTIONS = 27500;
+const MOST_WORKERS = 256;
+const ON = [ '1', 'on', 'true', 'yes', 'enabled' ];
+
+const every = (text, allowed) => Array.from(text).every(c => allowed.includes(c));
+const DIGITS = '0123456789';
+const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+// A number as every reader of the file takes it: to a shell 010 is eight.
+function whole(text, least, most) {
+	const plain = text != '' && text.length < 10 && every(text, DIGITS) && (text == '0' || text[0] != '0');
+
+	return plain && +text >= least && +text <= most;
+}
+
+function isIPv4(text) {
+	const parts = text.split('.');
+
+	return parts.length == 4 && parts.every(part => whole(part, 0, 255));
+}
+
+// Groups of an IPv6 address, whose end may be written as an IPv4 address; null where they are none.
+function groups(text) {
+	if (text == '')
+		return [];
+
+	const parts = text.split(':');
+	const end = parts[parts.length - 1];
+
+	if (end.includes('.')) {
+		if (!isIPv4(end))
+			return null;
+
+		const [ a, b, c, d ] = end.split('.').map(Number);
+
+		parts.splice(-1, 1, (a * 256 + b).toString(16), (c * 256 + d).toString(16));
+	}
+
+	const right = parts.every(part => part.length > 0 && part.length < 5 && every(part.toLowerCase(), DIGITS + 'abcdef'));
+
+	return right ? parts.map(part => parseInt(part, 16)) : null;
+}
+
+// The eight groups of an IPv6 address, or null.
+function parseIPv6(text) {
+	const halves = text.split('::');
+
+	if (halves.length > 2 || (halves.length == 2 && halves[0].includes('.')))
+		return null;
+
+	const sides = halves.map(groups);
+
+	if (sides.includes(null))
+		return null;
+
+	if (sides.length == 1)
+		return sides[0].length == 8 ? sides[0] : null;
+
+	const missing = 8 - sides[0].length - sides[1].length;
+
+	return missing > 0 ? [ ...sides[0], ...new Array(missing).fill(0), ...sides[1] ] : null;
+}
+
+// A DNS name as it stands in a URL. Where its last label is a number it was meant as an address.
+function isName(text) {
+	const labels = text.split('.');
+	const right = label => label.length > 0 && label.length < 64 && every(label, LETTERS + DIGITS + '-')
+		&& !label.startsWith('-') && !label.endsWith('-');
+
+	return text.length <= 253 && labels.every(right) && !every(labels[labels.length - 1], DIGITS);
+}
+
+// One address of an interface: not all of them, not one of many.
+function isOneAddress(text) {
+	if (isIPv4(text))
+		return text != '0.0.0.0' && text != '255.255.255.255' && !whole(text.split('.')[0], 224, 239);
+
+	const six = parseIPv6(text);
+
+	if (!six)
+		return false;
+
+	// An IPv4 address within IPv6 is that IPv4 address.
+	if (six.slice(0, 5).every(group => group == 0) && six[5] == 0xffff)
+		return isOneAddress([ six[6] >> 8, six[6] & 255, six[7] >> 8, six[7] & 255 ].join('.'));
+
+	return six[0] < 0xff00 && six.some(group => group != 0);
+}
+
+// `test` on everything but an empty text.
+const rule = (test, allowed) => text => (text == null || text === '' || test(String(text))) ? true : allowed();
+
+const port = rule(text => whole(text, 1, 65535), () => _('Enter a port from 1 to 65535.'));
+
+function bindPort(listener) {
+	return +listener.bind_port || (+listener.port < 1024 ? +listener.port + 10000 : +listener.port);
+}
+
+function isOn(value) {
+	return value == null || value === '' || ON.includes(value);
+}
+
+// Whether two listeners would bind the same port of an address.
+function sameSocket(a, b) {
+	return bindPort(a) == bindPort(b) && !(a.bind_address && b.bind_address && a.bind_address != b.bind_address);
+}
+
+// Why a listener cannot be beside another one that is switched on, or null.
+function clash(listener, other) {
+	if (+listener.port == +other.port)
+		return _('%s and %s both use the public port %s.').format(other.name, listener.name, listener.port);
+
+	if (sameSocket(listener, other))
+		return _('%s and %s would both listen on port %s of the router.').format(other.name, listener.name, bindPort(listener));
+
+	return null;
+}
+
+return baseclass.extend({
+	port,
+	bindPort,
+	isOn,
+	clash,
+	isIPv4,
+	parseIPv6,
+
+	seconds: (least, most) => rule(text => whole(text, least, most),
+		() => _('Enter whole seconds from %d to %d.').format(least, most)),
+
+	countOrOff: rule(text => whole(text, 0, MOST_CONNECTIONS),
+		() => _('Enter a whole number up to %d; 0 means no limit.').format(MOST_CONNECTIONS)),
+
+	connections: rule(text => text == 'auto' || whole(text, 1, MOST_CONNECTIONS),
+		() => _('Enter auto or a whole number from 1 to %d.').format(MOST_CONNECTIONS)),
+
+	workers: rule(text => text == 'auto' || whole(text, 1, MOST_WORKERS),
+		() => _('Enter auto or a whole number from 1 to %d.').format(MOST_WORKERS)),
+
+	zone: rule(text => text.length <= 32 && every(text, LETTERS + DIGITS + '_-.'),
+		() => _('Enter the name of a firewall zone, like wan.')),
+
+	// The daemon refuses values that UCI cannot write on one line in one kind of quotes.
+	path: rule(text => text.startsWith('/') && !text.endsWith('/') && !text.includes('\\') && !text.includes('\n')
+		&& !(text.includes('"') && text.includes('\'')),
+	() => _('Enter the whole path of a file, from the first slash.')),
+
+	host: rule(text => isIPv4(text) || isName(text),
+		() => _('Enter a name or an IPv4 address. WhatsApp takes no IPv6 address.')),
+
+	bindAddress: rule(isOneAddress,
+		() => _('Enter one address of this router, or nothing to listen on all of them.')),
+
+	network: rule(text => {
+		const [ address, length, ...rest ] = text.split('/');
+		const four = isIPv4(address);
+
+		return !rest.length && (four || parseIPv6(address) != null) && (length == null || whole(length, 0, four ? 32 : 128));
+	}, () => _('Enter an address or a network like 192.0.2.0/24 or 2001:db8::/32.')),
+
+	hostPort: rule(text => {
+		const colon = text.lastIndexOf(':');
+		const host = text.slice(0, Math.max(0, colon));
+		const right = host.startsWith('[') && host.endsWith(']') ? parseIPv6(host.slice(1, -1)) != null : isIPv4(host) || isName(host);
+
+		return right && whole(text.slice(colon + 1), 1, 65535);
+	}, () => _('Enter a name or an address with a port: name:443, 192.0.2.1:443 or [2001:db8::1]:443.')),
+
+	// What is wrong between sections: `listeners` with their names, the names of `upstreams`, and
+	// whether there is a list `trusted_proxy`.
+	findings(listeners, upstreams, trusting) {
+		const on = listeners.filter(listener => isOn(listener.enabled));
+		const list = [];
+
+		if (!on.length)
+			list.push(_('No listener is switched on. At least one is needed.'));
+
+		on.forEach((listener, i) => {
+			const found = on.slice(0, i).map(other => clash(listener, other)).find(text => text);
+
+			if (found)
+				list.push(found);
+		});
+
+		for (const { name, accept_proxy } of on)
+			if (ON.includes(accept_proxy) && !trusting)
+				list.push(_('%s expects a PROXY header. Enter who may send one under General, Trusted senders.').format(name));
+
+		for (const { name, service } of listeners)
+			if (!upstreams.includes(service))
+				list.push(_('%s leads to the upstream %s, which does not exist.').format(name, service || '–'));
+
+		return list;
+	}
+});

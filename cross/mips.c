@@ -7,7 +7,7 @@
  *
  * memcpy: zig's takes seven instructions for a word, this one four.
  *
- * pthread_setname_np: musl's prints the path of a file for it, and brings printf: 15 KB.
+ * pthread_setname_np: musl's prints the path of a file for it, and brings printf: 13 KB.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 //! The cryptography that a server needs, of ring's: no signatures are verified, and keys are of the
-//! kinds that authorities certify. What is not named here is not in the program: 40 KB.
+//! kinds that authorities certify. What is not named here is not in the program.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
 //! X.509 certificates (RFC 5280) in DER: what a server must know of one, and one that signs itself.
-//! That little of the standard takes a router's flash 60 KB less than libraries that know it all.
+//! With that little of the standard and [`super::provider`] a program for MIPS is 104 KB smaller than
+//! with libraries that know it all.
 
 #![expect(clippy::redundant_closure_for_method_calls)] // the methods are less general
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use rustls::SignatureScheme;
@@ -118,7 +119,7 @@ fn read_names(reader: BERReader<'_, '_>) -> ASN1Result<Vec<String>> {
             }
             IP_ADDRESS => {
                 let address = name.read_tagged_implicit(IP_ADDRESS, |name| name.read_bytes())?;
-                names.extend(ip_address(&address));
+                names.extend(ip_address(&address).map(|address| address.to_string()));
             }
             _ => drop(name.read_der()?),
         }
@@ -127,15 +128,10 @@ fn read_names(reader: BERReader<'_, '_>) -> ASN1Result<Vec<String>> {
     Ok(names)
 }
 
-fn ip_address(bytes: &[u8]) -> Option<String> {
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes)
-            .map(|v4| Ipv4Addr::from(v4).to_string())
-            .ok(),
-        _ => <[u8; 16]>::try_from(bytes)
-            .map(|v6| Ipv6Addr::from(v6).to_string())
-            .ok(),
-    }
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 /// Makes a certificate of version 3 for the DNS name `name`, issued and signed by itself. `key` is

@@ -150,7 +150,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
         );
         relay.counters.bytes_up.add(up);
         if let Err(fault) = pumped {
-            relay.fault(fault, Party::Client);
+            relay.fault(fault, Party::Client, cx);
         }
 
         let mut down = 0;
@@ -165,7 +165,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
         );
         relay.counters.bytes_down.add(down);
         if let Err(fault) = pumped {
-            relay.fault(fault, Party::Upstream);
+            relay.fault(fault, Party::Upstream, cx);
         }
 
         if let Some(end) = relay.end() {
@@ -196,8 +196,10 @@ impl<C: Side, U: Side> Relay<C, U> {
         (self.up.flow, self.down.flow, self.gone, waiting)
     }
 
-    /// Notes why the direction that starts at `source` cannot go on.
-    fn fault(&mut self, fault: Fault, source: Party) {
+    /// Notes why the direction that starts at `source` cannot go on, and has the relay be polled
+    /// once more: nothing that it waits for would tell of what there is to do now.
+    fn fault(&mut self, fault: Fault, source: Party, cx: &Context<'_>) {
+        cx.waker().wake_by_ref();
         let (flow, opposite, sink) = match source {
             Party::Client => (&mut self.up.flow, &mut self.down.flow, Party::Upstream),
             Party::Upstream => (&mut self.down.flow, &mut self.up.flow, Party::Client),

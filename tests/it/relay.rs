@@ -189,6 +189,10 @@ fn a_download_that_ended_in_order_survives_what_the_client_still_says() {
             (download.len(), Ending::Closed),
             "{kind:?}"
         );
+        drop(client);
+        stage
+            .daemon
+            .until("none is open", |status| status.open() == 0);
     }
 }
 

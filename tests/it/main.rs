@@ -34,6 +34,7 @@ mod reload;
 mod renewal;
 mod share_qr;
 mod slow_reader;
+mod soak;
 mod stages;
 mod stop;
 mod storm;

@@ -19,6 +19,7 @@ mod dns;
 mod firewall;
 mod garbage;
 mod haproxy;
+mod home;
 mod init_script;
 mod instance;
 mod media;

@@ -14,6 +14,7 @@ pub mod port;
 pub mod process;
 pub mod random;
 pub mod relayed;
+pub mod resolver;
 pub mod router;
 pub mod setup;
 pub mod stand_in;

@@ -28,6 +28,7 @@ mod metrics_format;
 mod outside;
 mod package;
 mod pressure;
+mod privacy;
 mod proxy_header;
 mod redirect;
 mod relay;

@@ -11,6 +11,7 @@ pub mod haproxy;
 pub mod namespace;
 pub mod openssl;
 pub mod port;
+pub mod privacy;
 pub mod process;
 pub mod random;
 pub mod relayed;

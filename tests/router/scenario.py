@@ -263,6 +263,7 @@ def no_client_is_in_anything_that_was_written(router):
     client = rf"10\.0\.2\.2(?!:({ports})\b)|0a:?00:?02:?02"
     lines = [line for line in written.splitlines() if re.search(client, line, re.IGNORECASE)]
     assert not lines, "\n".join(lines)
+    assert f"10.0.2.2:{router.chat.port}" in written, "nothing was written at all"
 
 
 def it_stops(router):

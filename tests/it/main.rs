@@ -43,6 +43,7 @@ mod testssl;
 mod timeouts;
 mod tls;
 mod tls_attacks;
+mod tls_changes;
 mod tls_conversations;
 mod uci_agreement;
 mod upstream;

@@ -77,9 +77,17 @@ const HOME_BITS: u32 = 56;
 /// What keeps `ip` off the Internet, if anything does. Mapped and translated forms are judged by
 /// the IPv4 address inside.
 pub(crate) fn range(ip: IpAddr) -> Option<Range> {
-    match ip.to_canonical() {
+    match plain(ip) {
         IpAddr::V4(ip) => range_v4(ip),
         IpAddr::V6(ip) => range_v6(ip),
+    }
+}
+
+/// The IPv4 address that a mapped or translated form leads to, or `ip` itself.
+pub(crate) fn plain(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => v4_inside(ip).map_or(ip.into(), IpAddr::V4),
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 
@@ -128,9 +136,6 @@ fn range_v4(ip: Ipv4Addr) -> Option<Range> {
 }
 
 fn range_v6(ip: Ipv6Addr) -> Option<Range> {
-    if let Some(inside) = v4_inside(ip) {
-        return range_v4(inside);
-    }
     if ip.is_unspecified() {
         return Some(Range::Unspecified);
     }

@@ -2,6 +2,7 @@
 //! connection to the best address leaves. Never connects to what is not out on the Internet.
 
 mod answer;
+mod networks;
 mod race;
 mod record;
 mod refresh;

@@ -1,6 +1,6 @@
 //! Where a name leads. What the resolver says enters; addresses to dial leave, sorted and judged.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::refused;
 
@@ -16,14 +16,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Sorts and judges what the resolver said. Asks the kernel for routes, so it takes a moment.
+    /// Sorts and judges what the resolver said.
     pub(super) fn new(addresses: impl Iterator<Item = SocketAddr>, allow_private: bool) -> Self {
         let mut allowed = Vec::new();
         let mut refused = Vec::new();
         for address in addresses.take(MAX_ADDRESSES) {
             // Also drops what an IPv6 address has beside it, such as a scope.
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            match judge(address.ip(), allow_private) {
+            // Where it cannot be told now, it is told before each connection.
+            match refused::reason(address.ip(), allow_private).unwrap_or_default() {
                 None if !allowed.contains(&address) => allowed.push(address),
                 Some(reason) if !refused.contains(&(address, reason)) => {
                     refused.push((address, reason));
@@ -46,16 +47,6 @@ impl Answer {
             Some((address, reason)) => format!("leads to {}, a {reason}: refused", address.ip()),
             None => "has no address".to_owned(),
         })
-    }
-}
-
-fn judge(ip: IpAddr, allow_private: bool) -> Option<&'static str> {
-    let own = || refused::is_home(ip).then_some("home address");
-    let reason = refused::reason(ip, allow_private);
-    if allow_private {
-        reason
-    } else {
-        reason.or_else(own)
     }
 }
 

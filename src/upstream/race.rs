@@ -153,8 +153,8 @@ impl Attempt {
 
 /// Starts to connect; the stream becomes writable when that has ended, well or badly.
 fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialError> {
-    // Routes and addresses of ours may have changed since the name was looked up.
-    if refused::reason(address.ip(), allow_private).is_some() {
+    // Addresses of ours may have changed since the name was looked up.
+    if refused::reason(address.ip(), allow_private)?.is_some() {
         return Err(DialError::Forbidden);
     }
     let socket = Socket::new(
@@ -170,6 +170,7 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         _ => {}
     }
     let stream = TcpStream::from_std(socket.into())?;
+    // At home by the routes alone, or since a moment ago: not one byte goes there.
     if !allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {
         return Err(DialError::Forbidden);
     }

@@ -1,41 +1,51 @@
 //! Which addresses no upstream may have: a poisoned name must not open the home network, and
 //! nothing but WhatsApp is to be reached through us. An address enters, the reason against it leaves.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::io;
+use std::net::IpAddr;
 
-use crate::address::{Range, is_home_of, range};
+use ipnet::{IpNet, Ipv6Net};
 
-/// Why no upstream may be at `ip`, if so. `allow_private` leaves only what is no address of one
-/// machine.
-pub(super) fn reason(ip: IpAddr, allow_private: bool) -> Option<&'static str> {
-    let ip = ip.to_canonical();
+use super::networks;
+use crate::address::{Range, plain, range};
+
+/// What a home is given at most, RFC 6177. No upstream is so near.
+const SITE_BITS: u8 = 48;
+
+/// Why no upstream may be at `ip`, if so, as this machine's addresses are now. `allow_private`
+/// leaves only what is no address of one machine.
+pub(super) fn reason(ip: IpAddr, allow_private: bool) -> io::Result<Option<&'static str>> {
+    let ip = plain(ip);
     if ip.is_unspecified() {
-        return Some(Range::Unspecified.name());
+        return Ok(Some(Range::Unspecified.name()));
     }
     if ip.is_multicast() {
-        return Some(Range::Multicast.name());
+        return Ok(Some(Range::Multicast.name()));
     }
     if allow_private {
-        return None;
+        return Ok(None);
     }
-    range(ip).map(Range::name)
+    if let Some(range) = range(ip) {
+        return Ok(Some(range.name()));
+    }
+    Ok(is_home(ip)?.then_some("home address"))
 }
 
-/// Whether `ip` belongs to this machine or to the home behind it, as the routes are now.
-pub(super) fn is_home(ip: IpAddr) -> bool {
-    source_towards(ip).is_some_and(|source| is_home_of(source, ip))
+/// Whether `ip` belongs to this machine or to the home behind it. A home's computers may have public
+/// addresses, which no list of ranges can tell from others.
+fn is_home(ip: IpAddr) -> io::Result<bool> {
+    let own = networks::own()?;
+    Ok(own.into_iter().any(|network| site(network).contains(&ip)))
 }
 
-/// The address of ours that a connection to `ip` would come from. Sends nothing.
-fn source_towards(ip: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = match ip {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    // A route is chosen for any port but 0.
-    socket.connect((ip, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+/// All that may be at home where one network is.
+fn site(network: IpNet) -> IpNet {
+    match network {
+        IpNet::V6(network) if network.prefix_len() > SITE_BITS => {
+            Ipv6Net::new_assert(network.addr(), SITE_BITS).into()
+        }
+        network => network,
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +67,7 @@ mod tests {
             ("157.240.1.60", None),
             ("2a03:2880::1", None),
         ] {
-            assert_eq!(reason(ip(text), false), expected, "{text}");
+            assert_eq!(reason(ip(text), false).unwrap(), expected, "{text}");
         }
     }
 
@@ -70,7 +80,7 @@ mod tests {
             "fd00::1",
             "64:ff9b::10.0.0.1",
         ] {
-            assert_eq!(reason(ip(text), true), None, "{text}");
+            assert_eq!(reason(ip(text), true).unwrap(), None, "{text}");
         }
         for text in [
             "0.0.0.0",
@@ -80,12 +90,27 @@ mod tests {
             "::ffff:0.0.0.0",
             "::ffff:224.0.0.1",
         ] {
-            assert!(reason(ip(text), true).is_some(), "{text}");
+            assert!(reason(ip(text), true).unwrap().is_some(), "{text}");
         }
     }
 
     #[test]
     fn this_machine_is_at_home() {
-        assert!(is_home(ip("127.0.0.1")));
+        assert!(is_home(ip("127.0.0.1")).unwrap());
+    }
+
+    #[test]
+    fn a_home_is_as_large_as_a_site_may_be() {
+        for (network, home) in [
+            ("2a00:1:2:301::1/64", "2a00:1:2::/48"),
+            ("2a00:1:2::1/128", "2a00:1:2::/48"),
+            ("2a00:1::1/32", "2a00:1::/32"),
+            ("198.41.1.1/29", "198.41.1.0/29"),
+        ] {
+            assert_eq!(
+                site(network.parse().unwrap()).trunc(),
+                home.parse().unwrap()
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::connect_from;
+use crate::support::client::{SOURCE, connect_from};
 use crate::support::daemon::Daemon;
 use crate::support::namespace::Namespace;
 use crate::support::process::Process;
@@ -37,7 +37,7 @@ fn dns_that_is_dead_at_start_heals_without_a_restart() {
     let daemon = Daemon::start_under(&network.prefix(), &setup);
     let connect = || {
         let target = (Ipv4Addr::LOCALHOST, daemon.port("chat_in"));
-        network.inside(|| connect_from(Ipv4Addr::LOCALHOST, target).unwrap())
+        network.inside(|| connect_from(SOURCE, target).unwrap())
     };
 
     assert!(!ping(connect()), "it works without DNS");

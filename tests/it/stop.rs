@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, connect_from, read_exactly, read_to_end};
+use crate::support::client::{Ending, SOURCE, connect_from, read_exactly, read_to_end};
 use crate::support::relayed::{Kind, Stage};
 use crate::support::setup::Setup;
 
@@ -76,7 +76,7 @@ fn no_connection_comes_in_while_it_stops() {
     let target = (Ipv4Addr::LOCALHOST, stage.daemon.port("plain"));
     stage.daemon.terminate();
     thread::sleep(Duration::from_secs(1));
-    if let Ok(mut late) = connect_from(Ipv4Addr::LOCALHOST, target) {
+    if let Ok(mut late) = connect_from(SOURCE, target) {
         let _ = late.write_all(b"hello?");
         assert!(
             !matches!(late.read(&mut [0]), Ok(1..)),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,7 +79,7 @@ fn a_side_that_goes_on_after_a_half_close_is_not_cut() {
 fn timeouts_set_no_alarm_in_a_worker() {
     let stage = Stage::new(Setup::new().main("idle_timeout", 60));
     let _pairs = Kind::BOTH.map(|kind| stage.connect(kind));
-    let handshake = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.daemon.port("tls"))).unwrap();
+    let handshake = stage.daemon.connect("tls");
     thread::sleep(Duration::from_millis(100));
     let mut seen = 0;
     for _ in 0..20 {
@@ -177,7 +176,7 @@ fn proxy_header_and_tls_share_one_handshake_timeout() {
 fn who_waited_while_the_daemon_stood_still_has_the_whole_handshake_timeout() {
     let stage = Stage::new(Setup::new().main("handshake_timeout", 2));
     stage.daemon.pause();
-    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.daemon.port("tls"))).unwrap();
+    let mut client = stage.daemon.connect("tls");
     thread::sleep(Duration::from_secs(4));
     stage.daemon.resume();
     let start = Instant::now();

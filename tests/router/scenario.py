@@ -253,6 +253,19 @@ def the_certificate_outlives_a_reboot(router):
     assert router.status()["certificate"] == before, "another certificate"
 
 
+def no_client_is_in_anything_that_was_written(router):
+    # All come from the address of the upstreams, which may be named: those have ports of theirs.
+    written = router.run(
+        "logread; waproxy status --json; waproxy metrics;"
+        "cd / && for file in $(find etc/waproxy overlay tmp -type f); do cat $file; done"
+    )
+    ports = "|".join(str(upstream.port) for upstream in (router.chat, router.media))
+    client = rf"10\.0\.2\.2(?!:({ports})\b)|0a:?00:?02:?02"
+    lines = [line for line in written.splitlines() if re.search(client, line, re.IGNORECASE)]
+    assert not lines, "\n".join(lines)
+    assert f"10.0.2.2:{router.chat.port}" in written, "nothing was written at all"
+
+
 def it_stops(router):
     router.run("/etc/init.d/waproxy stop")
     wait_for("it ends", lambda: not router.is_running())
@@ -273,6 +286,7 @@ STEPS = [
     a_neighbour_eats_all_memory,
     power_is_cut_while_a_certificate_is_made,
     the_certificate_outlives_a_reboot,
+    no_client_is_in_anything_that_was_written,
     it_stops,
 ]
 

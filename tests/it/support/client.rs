@@ -9,7 +9,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// Where clients come from unless a test says otherwise. Nothing else has an address of
 /// `127.66.0.0/16`, so one in a log is a client's.
 pub const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 66, 0, 1);
-/// What no log may contain.
+/// What nothing that a daemon writes may contain.
 pub const SOURCES: &str = "127.66.";
 
 /// How long a test waits for bytes that must come.

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread;
@@ -12,6 +14,7 @@ use rustix::process::Signal;
 
 use super::client;
 use super::folder::Folder;
+use super::privacy::{assert_folder_gives_nobody_away, assert_gives_nobody_away};
 use super::process::{self, Ended, Process};
 use super::setup::Setup;
 use super::status::Status;
@@ -185,6 +188,25 @@ impl Daemon {
         self.process.said()
     }
 
+    /// Looks at all that it tells anyone. One that is ending may tell nothing any more.
+    fn assert_answers_give_nobody_away(&self) {
+        for (command, options) in [
+            ("status", &["--json"][..]),
+            ("status", &[]),
+            ("metrics", &[]),
+        ] {
+            let answer = self.ask(command, options);
+            assert_gives_nobody_away(answer.stdout.as_bytes(), command);
+        }
+        let mut history = Vec::new();
+        let _ = UnixStream::connect(self.control()).and_then(|mut socket| {
+            socket.set_read_timeout(Some(SOON))?;
+            socket.write_all(b"{\"request\":\"history\"}\n")?;
+            socket.read_to_end(&mut history)
+        });
+        assert_gives_nobody_away(&history, "history");
+    }
+
     /// The number of files that it has open, but for pipes: it keeps some for the next bulk.
     pub fn open_files(&self) -> usize {
         self.files().filter(|file| !is_pipe(file)).count()
@@ -214,20 +236,20 @@ fn is_pipe(file: &Path) -> bool {
 impl Drop for Daemon {
     /// Ends the daemon and looks at what it said, as every test wants it to have been.
     fn drop(&mut self) {
-        let log = self.log();
         if thread::panicking() {
-            eprintln!("the daemon said:\n{log}");
+            eprintln!("the daemon said:\n{}", self.log());
             return;
         }
         if self.process.has_ended().is_none() {
+            self.assert_answers_give_nobody_away();
             self.process.signal(Signal::TERM);
             self.process.wait(SOON);
         }
+        let log = self.log();
         assert!(!log.contains("panicked"), "the daemon panicked:\n{log}");
-        assert!(
-            !log.contains(client::SOURCES),
-            "a client's address is in the log:\n{log}"
-        );
+        assert_gives_nobody_away(log.as_bytes(), "the log");
+        let folder = self.folder.path();
+        assert_folder_gives_nobody_away(folder, &folder.join(FILE));
     }
 }
 

@@ -39,6 +39,11 @@ impl Namespace {
         namespace
     }
 
+    /// What `ip netns` calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `ip` in here.
     pub fn ip(&self, words: &str) {
         let mut all = vec!["ip", "-n", &self.name];

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::daemon::WAPROXY;
 use super::folder::Folder;
 use super::namespace::Namespace;
+use super::privacy::assert_gives_nobody_away;
 use super::process::{self, Ended, Process};
 use super::setup::Setup;
 use super::status::Status;
@@ -130,7 +131,12 @@ impl Drop for Router {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("the service said:\n{}", self.said());
+            self.service("stop");
+            return;
         }
+        let status = self.run(&["waproxy", "status", "--json"]).stdout;
         self.service("stop");
+        let rest = [status, self.said(), self.rules()].concat();
+        assert_gives_nobody_away(rest.as_bytes(), "what the service wrote");
     }
 }

@@ -90,7 +90,7 @@ pub struct Section {
 }
 
 impl Section {
-    fn new(kind: &'static str, name: &str) -> Self {
+    pub fn new(kind: &'static str, name: &str) -> Self {
         Self {
             kind,
             name: name.to_owned(),

@@ -1,0 +1,32 @@
+//! Conversations with the TLS listener that no proper client would lead.
+
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::daemon::Daemon;
+use crate::support::process::run_within;
+use crate::support::setup::{Setup, listener, upstream};
+use crate::support::stand_in::StandIn;
+
+#[test]
+fn what_is_wrong_is_refused_with_an_alert_and_what_is_odd_is_taken() {
+    let echo = StandIn::echo();
+    let setup = Setup::new()
+        .with(listener("chat_in", "chat").option("tls", 1))
+        .with(upstream("chat", echo.address(), "none"));
+    let daemon = Daemon::start(&setup);
+    let python = env::var_os("WAPROXY_TEST_PYTHON");
+    let python = python.expect("WAPROXY_TEST_PYTHON names a python that has tlslite-ng");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/tls_conversations/conversations.py"
+    );
+    let mut words = Command::new(python);
+    words.args(["-B", script, &daemon.port("chat_in").to_string()]);
+    println!(
+        "{}",
+        run_within(Duration::from_mins(2), &mut words).success()
+    );
+    daemon.until("all are over", |status| status.open() == 0);
+}

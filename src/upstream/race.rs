@@ -15,10 +15,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{DialError, refused};
 use crate::address::is_home_of;
+use crate::shortage::Shortage;
 use crate::socket;
 
 /// How long an address may keep quiet before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+static SHORTAGE: Shortage = Shortage::new("cannot connect to upstreams");
 
 /// A race of addresses. Dropping it gives up what is under way.
 pub(super) struct Race<P> {
@@ -113,7 +116,11 @@ impl<P: Future<Output = ()> + Unpin> Race<P> {
     fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {
         self.started += 1;
         let started = Instant::now();
-        let stream = connect(address, self.allow_private)?;
+        let stream = connect(address, self.allow_private).inspect_err(|error| {
+            if let DialError::Shortage(error) = error {
+                SHORTAGE.log(error);
+            }
+        })?;
         self.next_start = started + HEAD_START;
         self.running.push(Attempt {
             address,
@@ -164,10 +171,15 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
     )?;
     socket::tune(&socket)?;
     match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
-            return Err(error.into());
-        }
-        _ => {}
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::INPROGRESS) => {}
+            // Which also says that no address of ours fits, but that is so without a port too.
+            Some(Errno::ADDRNOTAVAIL) if refused::source_towards(address.ip()).is_some() => {
+                return Err(DialError::Shortage(error));
+            }
+            _ => return Err(error.into()),
+        },
+        Ok(()) => {}
     }
     let stream = TcpStream::from_std(socket.into())?;
     if !allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {

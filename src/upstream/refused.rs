@@ -27,7 +27,7 @@ pub(super) fn is_home(ip: IpAddr) -> bool {
 }
 
 /// The address of ours that a connection to `ip` would come from. Sends nothing.
-fn source_towards(ip: IpAddr) -> Option<IpAddr> {
+pub(super) fn source_towards(ip: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match ip {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

@@ -33,6 +33,7 @@ mod relay;
 mod reload;
 mod renewal;
 mod share_qr;
+mod shortage;
 mod slow_reader;
 mod stages;
 mod stop;

@@ -15,6 +15,7 @@ mod config;
 mod control;
 mod counters;
 mod descriptors;
+mod disk;
 mod dns;
 mod firewall;
 mod garbage;

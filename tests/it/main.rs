@@ -9,7 +9,9 @@ mod support;
 
 mod admission;
 mod bulk;
+mod cable;
 mod certificate;
+mod clock;
 mod commands;
 mod config;
 mod control;

@@ -39,6 +39,10 @@ impl Namespace {
         namespace
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `ip` in here.
     pub fn ip(&self, words: &str) {
         let mut all = vec!["ip", "-n", &self.name];

@@ -35,7 +35,7 @@ pub fn is(error: &io::Error) -> bool {
 // === impl Shortage ===
 
 impl Shortage {
-    /// A shortage in which there is nothing to do `what`, as the log says it.
+    /// A shortage of which the log says `what` cannot be done, or is done instead.
     pub const fn new(what: &'static str) -> Self {
         Self {
             what,

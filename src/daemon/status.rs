@@ -55,7 +55,8 @@ impl Daemon {
         }
     }
 
-    /// Takes a sample of what the workers have counted, and tries again what could not be done. To be called every [`INTERVAL`](super::INTERVAL).
+    /// Takes a sample of what the workers have counted, and tries again to keep a certificate that
+    /// could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = Carried::from(&sum(reports.iter().flat_map(Report::values)));
         let now = Timestamp::now().0.unix_timestamp();

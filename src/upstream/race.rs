@@ -170,16 +170,15 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         Some(Protocol::TCP),
     )?;
     socket::tune(&socket)?;
-    match socket.connect(&address.into()) {
-        Err(error) => match Errno::from_io_error(&error) {
+    if let Err(error) = socket.connect(&address.into()) {
+        match Errno::from_io_error(&error) {
             Some(Errno::INPROGRESS) => {}
             // Which also says that no address of ours fits, but that is so without a port too.
             Some(Errno::ADDRNOTAVAIL) if refused::source_towards(address.ip()).is_some() => {
                 return Err(DialError::Shortage(error));
             }
             _ => return Err(error.into()),
-        },
-        Ok(()) => {}
+        }
     }
     let stream = TcpStream::from_std(socket.into())?;
     if !allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {

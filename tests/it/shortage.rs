@@ -68,14 +68,9 @@ fn ports_that_run_out_are_no_fault_of_the_upstream() {
         let write = format!("echo {range} > /proc/sys/net/ipv4/ip_local_port_range");
         network.tool(&["sh", "-c", &write]);
     };
-    let (echo, other) = network.inside(|| {
-        let stand_in = |port| {
-            StandIn::on(
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap(),
-                echo,
-            )
-        };
-        (stand_in(5222), stand_in(5223))
+    let echo = network.inside(|| {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 5222)).unwrap();
+        StandIn::on(socket, echo)
     });
     let setup = setup(upstream("chat", echo.address(), "none"));
     let daemon = Daemon::start_under(&network.prefix(), &setup);
@@ -96,16 +91,21 @@ fn ports_that_run_out_are_no_fault_of_the_upstream() {
         held.extend(connect(host).ok().filter(|client| ping(client).is_ok()));
     }
     assert!((1..=8).contains(&held.len()), "{} are served", held.len());
-    let status = daemon.status();
-    assert_eq!(status.ended("plain", "shortage"), 20 - held.len() as u64);
+    let turned_away = 20 - held.len() as u64;
+    let status = daemon.until("counted", |status| {
+        status.ended("plain", "shortage") == turned_away
+    });
     assert_eq!(status.upstream("chat")["health"], "up");
     assert_eq!(lines_with(&daemon, "cannot connect to upstreams"), 1);
-    held.iter().for_each(|client| ping(client).unwrap());
+    for client in &held {
+        ping(client).unwrap();
+    }
 
     set_ports("40000 40100");
     ping(&connect(30).unwrap()).unwrap();
-    held.iter().for_each(|client| ping(client).unwrap());
-    drop(other);
+    for client in &held {
+        ping(client).unwrap();
+    }
 }
 
 #[test]

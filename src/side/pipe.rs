@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use rustix::buffer::spare_capacity;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
+use super::kept;
 use crate::deadline;
 use crate::memory;
 use crate::shortage::Shortage;
@@ -29,7 +30,7 @@ const LARGEST: usize = 1024 * 1024;
 
 /// Bytes that are moved at once. More at once wakes all who wait for them less often; but it is the
 /// kernel's memory while a peer does not take them, so small machines move less.
-static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(memory::total()));
+static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(memory::allowed()));
 
 static SHORTAGE: Shortage = Shortage::new("bulk is copied, for want of pipes");
 
@@ -99,8 +100,12 @@ impl Ends {
 // === impl Pipe ===
 
 impl Pipe {
-    /// An empty pipe, unless all are lent or the system has no more.
+    /// An empty pipe, unless all are lent, the system has no more, or the thread keeps too much
+    /// already to take back what may get stuck in it.
     pub fn borrow() -> Option<Self> {
+        if kept::is_much() {
+            return None;
+        }
         let ends = POOL.with_borrow_mut(Pool::take)?;
         Some(Self {
             ends: Some(ends),

@@ -26,6 +26,7 @@ mod init_script;
 mod instance;
 mod media;
 mod memory;
+mod memory_limit;
 mod metrics_format;
 mod outside;
 mod package;

@@ -194,6 +194,8 @@ pub struct CertificateStatus {
     pub whose: Whose,
     /// Why the pair that the configuration names is not the one in use.
     pub error: Option<String>,
+    /// Why our own is not on disk yet: until it is, it ends with the daemon.
+    pub unkept: Option<String>,
 }
 
 /// What `waproxy check` would say of a configuration, but for the operator's certificate, which the

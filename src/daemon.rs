@@ -107,10 +107,7 @@ impl Daemon {
     /// tokio `LocalRuntime` around it, on a thread that is no worker.
     pub fn start(config: Config, file: Option<PathBuf>, state_dir: PathBuf) -> Result<Self, Error> {
         let admission = Admission::new(0);
-        let workers = (0..worker_count(config.workers))
-            .map(|index| Worker::start(index, Arc::clone(&admission)))
-            .collect::<io::Result<_>>()
-            .map_err(Error::Worker)?;
+        let workers = start_workers(worker_count(config.workers), &admission)?;
         let mut daemon = Self {
             started: Instant::now(),
             file,
@@ -164,7 +161,7 @@ impl Daemon {
         if self.errors.is_empty() {
             log::info!("the configuration has been read again");
             if worker_count(self.config.workers) != self.workers.len() {
-                log::warn!("option workers has changed: restart to follow it");
+                log::warn!("option workers differs from what runs: restart to follow it");
             }
         } else {
             log::error!("the configuration from before stays in use");
@@ -314,6 +311,22 @@ impl Drop for Kept {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Starts `count` workers, or as many as the system has threads for.
+fn start_workers(count: usize, admission: &Arc<Admission>) -> Result<Vec<Worker>, Error> {
+    let mut workers = Vec::new();
+    for index in 0..count {
+        match Worker::start(index, Arc::clone(admission)) {
+            Ok(worker) => workers.push(worker),
+            Err(error) if index == 0 => return Err(Error::Worker(error)),
+            Err(error) => {
+                log::warn!("only {index} of {count} workers: {error}");
+                break;
+            }
+        }
+    }
+    Ok(workers)
 }
 
 /// As many threads as cores, or as the operator wants, but no more than cores.

@@ -31,6 +31,7 @@ pub mod proxy_header;
 pub mod relay;
 pub mod session;
 pub mod share;
+pub mod shortage;
 pub mod side;
 pub mod socket;
 pub mod stats;

@@ -1,6 +1,7 @@
 //! One side of a connection: a TCP stream, plain or with TLS on top (`tls.rs`). Bytes go in and out
 //! through buffers of the worker; a side owns memory only for what its peer would not take yet.
 
+mod kept;
 mod pipe;
 mod plain;
 mod stream;
@@ -15,6 +16,10 @@ pub use self::plain::Plain;
 /// How much of a stream is read at once, in bytes: two full records for a side with TLS
 /// (RFC 8446, 5.1).
 pub const READ: usize = 2 * 16_384;
+
+/// How much is read at once while the thread keeps much for peers that take nothing: so much more
+/// may each of them make it keep.
+const READ_LITTLE: usize = 2_048;
 
 /// Size of a worker's buffers in bytes: what was read, and what encryption adds to it. The largest
 /// TLS record there is, one of TLS 1.2 (RFC 5246, 6.2.3), fits in as well.

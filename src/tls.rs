@@ -3,6 +3,7 @@
 
 pub mod acceptor;
 pub mod identity;
+mod kept;
 mod outbox;
 mod provider;
 mod stream;

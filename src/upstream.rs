@@ -17,7 +17,6 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -28,6 +27,7 @@ use self::race::Race;
 use self::record::Record;
 use self::state::State;
 use crate::config::{self, Host, HostPort};
+use crate::shortage;
 
 /// One upstream of the configuration, shared by the workers, which dial, and the main thread, which
 /// keeps it fresh.
@@ -44,13 +44,15 @@ pub struct Upstream {
 /// Why there is no connection to an upstream.
 #[derive(Debug, Error)]
 pub enum DialError {
-    /// The last address to fail refused, reset or could not be reached; or we lack descriptors or
-    /// memory.
+    /// The last address to fail refused, reset or could not be reached.
     #[error(transparent)]
-    Connect(#[from] io::Error),
+    Connect(io::Error),
     /// Names lead to refused addresses alone.
     #[error("refused address")]
     Forbidden,
+    /// It is we who lack descriptors, memory or ports: that says nothing about an address.
+    #[error(transparent)]
+    Shortage(io::Error),
     /// No address answered in time.
     #[error("no answer in time")]
     TimedOut,
@@ -144,7 +146,9 @@ impl Upstream {
                 }
             }
         }
-        self.doubt();
+        if !matches!(failure, DialError::Shortage(_)) {
+            self.doubt();
+        }
         Err(failure)
     }
 
@@ -229,24 +233,20 @@ impl DialError {
         match self {
             Self::Connect(_) => "upstream_connect",
             Self::Forbidden => "upstream_forbidden",
+            Self::Shortage(_) => "shortage",
             Self::TimedOut => "upstream_timeout",
             Self::Unresolved => "upstream_unresolved",
         }
     }
+}
 
-    /// Whether it is we who lack something, so that it says nothing about the address.
-    fn is_shortage(&self) -> bool {
-        let Self::Connect(error) = self else {
-            return false;
-        };
-        let shortage = [
-            Errno::AGAIN,
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::NOBUFS,
-            Errno::NOMEM,
-        ];
-        Errno::from_io_error(error).is_some_and(|errno| shortage.contains(&errno))
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        if shortage::is(&error) {
+            Self::Shortage(error)
+        } else {
+            Self::Connect(error)
+        }
     }
 }
 

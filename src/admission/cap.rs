@@ -18,6 +18,13 @@ const CONNECTION_MEMORY: u64 = 16 * 1024;
 /// Connections may take one part in so many of the machine's memory.
 const MEMORY_SHARE: u64 = 4;
 
+/// Bytes of our own memory of one connection, where a limit of the process counts that alone: an
+/// idle TLS session, and what its peers do not take at once.
+const CONNECTION_OWN_MEMORY: u64 = 10 * 1024;
+
+/// Bytes of it for everything else: stacks of threads, buffers, what libraries keep.
+const OTHER_OWN_MEMORY: u64 = 4 * 1024 * 1024;
+
 /// File descriptors of a connection: a socket on each side.
 const CONNECTION_FILES: u64 = 2;
 
@@ -50,7 +57,7 @@ pub enum Bound {
     Files,
     /// The limit of the reference.
     Limit,
-    /// Memory of the machine.
+    /// Memory of the machine, or what a limit of the process leaves of it.
     Memory,
     /// The operator.
     Option,
@@ -61,6 +68,8 @@ pub enum Bound {
 struct Machine {
     /// Bytes of memory.
     memory: Option<u64>,
+    /// Bytes of memory that the process may have for itself.
+    own_memory: Option<u64>,
     /// Files that we may open.
     files: Option<u64>,
     /// Entries in the connection tracking table.
@@ -78,6 +87,7 @@ impl Cap {
         let files = wanted_files(option, shared_files);
         let machine = Machine {
             memory: Some(memory::total() as u64),
+            own_memory: memory::limit().map(|bytes| bytes as u64),
             files: raise_files(files).map(|files| files - shared_files.min(files / 4)),
             tracks: conntrack_max(),
         };
@@ -86,10 +96,13 @@ impl Cap {
 
     fn of(option: Auto<NonZeroU32>, machine: Machine) -> Self {
         let of_memory = |bytes| bytes / MEMORY_SHARE / CONNECTION_MEMORY;
+        let of_own_memory =
+            |bytes: u64| bytes.saturating_sub(OTHER_OWN_MEMORY) / CONNECTION_OWN_MEMORY;
         let of_files = |files: u64| files.saturating_sub(OTHER_FILES) / CONNECTION_FILES;
         let of_tracks = |entries| entries / TRACKS_SHARE / CONNECTION_TRACKS;
         let bounds = [
             (Bound::Memory, machine.memory.map(of_memory)),
+            (Bound::Memory, machine.own_memory.map(of_own_memory)),
             (Bound::Files, machine.files.map(of_files)),
             (Bound::Conntrack, machine.tracks.map(of_tracks)),
         ];
@@ -208,11 +221,26 @@ mod tests {
         ] {
             let machine = Machine {
                 memory,
+                own_memory: None,
                 files,
                 tracks,
             };
             let cap = Cap::of(option, machine);
             assert_eq!(cap, Cap { connections, bound }, "{option:?} {machine:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_of_24_mb_holds_two_thousand() {
+        let machine = |own_memory| Machine {
+            memory: None,
+            own_memory,
+            files: None,
+            tracks: None,
+        };
+        let cap = Cap::of(Auto::Auto, machine(Some(24 << 20)));
+        assert_eq!((cap.connections, cap.bound), (2_048, Bound::Memory));
+        let cap = Cap::of(Auto::Auto, machine(Some(1 << 20)));
+        assert_eq!((cap.connections, cap.bound), (1, Bound::Memory));
     }
 }

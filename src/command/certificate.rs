@@ -26,5 +26,8 @@ pub fn render(certificate: &CertificateStatus) -> String {
     if let Some(error) = &certificate.error {
         field(&mut out, "  not loaded", error);
     }
+    if let Some(error) = &certificate.unkept {
+        field(&mut out, "  not kept", error);
+    }
     out
 }

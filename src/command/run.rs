@@ -26,16 +26,9 @@ pub fn run(options: &Options) -> ExitCode {
     logger::init();
     let runtime = Builder::new_current_thread()
         .enable_all()
-        // Only names are looked up there, and rarely.
-        .max_blocking_threads(4)
         .build_local(LocalOptions::default());
     let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(serve(options));
-            // A name being looked up cannot be cancelled, and nobody waits for it.
-            runtime.shutdown_background();
-            result
-        }
+        Ok(runtime) => runtime.block_on(serve(options)),
         Err(error) => Err(Error::Runtime(error)),
     };
     finish(result)

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::request::Line;
 use super::{Answer, Error, Request, TEXT_MAX};
+use crate::shortage::Shortage;
 
 /// What a request has from being accepted to being answered.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,7 +94,7 @@ impl Control {
                     Err(elapsed) => log::debug!("control: {elapsed}"),
                 },
                 Err(error) => {
-                    log::debug!("control: cannot accept: {error}");
+                    SHORTAGE.log(error);
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -119,6 +120,8 @@ const CLIENTS_MAX: usize = 16;
 
 /// How long a seat rests after a failure to accept, which may well be lasting (EMFILE).
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+static SHORTAGE: Shortage = Shortage::new("cannot hear commands");
 
 /// Opens and locks `path`; none where another holds it.
 fn lock(path: &Path) -> io::Result<Option<File>> {

@@ -55,13 +55,17 @@ impl Daemon {
         }
     }
 
-    /// Takes a sample of what the workers have counted. To be called every [`INTERVAL`](super::INTERVAL).
+    /// Takes a sample of what the workers have counted, and tries again to keep a certificate that
+    /// could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = Carried::from(&sum(reports.iter().flat_map(Report::values)));
         let now = Timestamp::now().0.unix_timestamp();
         self.today
             .look(now, self.started.elapsed().as_secs(), carried);
         self.history.add(carried, self.admission.now());
+        if let Some(terminator) = &mut self.terminator {
+            terminator.keep();
+        }
     }
 
     /// What was carried in the last ten minutes.

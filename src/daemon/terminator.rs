@@ -74,6 +74,11 @@ impl Terminator {
         Ok(())
     }
 
+    /// Tries again to keep a pair of our own that could not be kept. To be called now and then.
+    pub(super) fn keep(&mut self) {
+        self.identity.keep();
+    }
+
     /// What handshakes need.
     pub(super) fn acceptor(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.acceptor)
@@ -89,6 +94,7 @@ impl Terminator {
             not_after_unix: not_after.unix_timestamp(),
             whose: self.whose,
             error: self.error.clone(),
+            unkept: self.identity.unkept().map(str::to_owned),
         }
     }
 

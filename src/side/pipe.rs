@@ -9,7 +9,10 @@ use std::sync::LazyLock;
 use rustix::buffer::spare_capacity;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
+use super::kept;
+use crate::deadline;
 use crate::memory;
+use crate::shortage::Shortage;
 
 /// Pipes of a thread, of two file descriptors each. Linux lets a user have 64 MiB of them in all
 /// (pipe(7)): where that is used up, there are fewer.
@@ -27,10 +30,12 @@ const LARGEST: usize = 1024 * 1024;
 
 /// Bytes that are moved at once. More at once wakes all who wait for them less often; but it is the
 /// kernel's memory while a peer does not take them, so small machines move less.
-static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(memory::total()));
+static CAPACITY: LazyLock<usize> = LazyLock::new(|| capacity_for(memory::allowed()));
+
+static SHORTAGE: Shortage = Shortage::new("bulk is copied, for want of pipes");
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0 }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0, refused: None }) };
 }
 
 #[derive(Debug)]
@@ -38,6 +43,8 @@ struct Pool {
     idle: Vec<Ends>,
     /// How many there are, borrowed ones included.
     made: usize,
+    /// The second, as the thread counts, in which the system had no more.
+    refused: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -62,22 +69,43 @@ impl Pool {
         if let Some(ends) = self.idle.pop() {
             return Some(ends);
         }
-        if self.made == MOST {
+        if self.made == MOST || self.refused == Some(deadline::now()) {
             return None;
         }
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        match Ends::new() {
+            Ok(ends) => {
+                self.made += 1;
+                Some(ends)
+            }
+            Err(error) => {
+                self.refused = Some(deadline::now());
+                SHORTAGE.log(error);
+                None
+            }
+        }
+    }
+}
+
+// === impl Ends ===
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // Fails where the user has too much in pipes: then this one would be next to nothing.
-        fcntl_setpipe_size(&write, *CAPACITY).ok()?;
-        self.made += 1;
-        Some(Ends { read, write })
+        fcntl_setpipe_size(&write, *CAPACITY)?;
+        Ok(Self { read, write })
     }
 }
 
 // === impl Pipe ===
 
 impl Pipe {
-    /// An empty pipe, unless all are lent or the system has no more.
+    /// An empty pipe, unless all are lent, the system has no more, or the thread keeps too much
+    /// already to take back what may get stuck in it.
     pub fn borrow() -> Option<Self> {
+        if kept::is_much() {
+            return None;
+        }
         let ends = POOL.with_borrow_mut(Pool::take)?;
         Some(Self {
             ends: Some(ends),

@@ -8,9 +8,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::net::TcpStream;
 
+use super::kept::{self, Kept};
 use super::pipe::{self, Pipe};
 use super::stream::Stream;
-use super::{READ, Side};
+use super::{READ, READ_LITTLE, Side};
 use crate::socket;
 
 /// A side without TLS.
@@ -23,7 +24,7 @@ pub struct Plain {
 
 #[derive(Debug)]
 enum Backlog {
-    Bytes { bytes: Vec<u8>, sent: usize },
+    Bytes(Kept),
     Piped(Pipe),
 }
 
@@ -97,15 +98,15 @@ impl Plain {
     pub fn unpipe(&mut self) -> io::Result<()> {
         if let Some(Backlog::Piped(pipe)) = self.backlog.as_deref_mut() {
             let bytes = pipe.take_bytes()?;
-            self.keep(Backlog::bytes(bytes));
+            self.keep(Backlog::Bytes(Kept::new(bytes)));
         }
         Ok(())
     }
 
     fn send_with(&mut self, flags: SendFlags, bytes: &[u8]) -> io::Result<()> {
         self.unpipe()?;
-        if let Some(Backlog::Bytes { bytes: waiting, .. }) = self.backlog.as_deref_mut() {
-            waiting.extend_from_slice(bytes);
+        if let Some(Backlog::Bytes(waiting)) = self.backlog.as_deref_mut() {
+            waiting.push(bytes);
             return Ok(());
         }
         let mut sent = 0;
@@ -118,7 +119,7 @@ impl Plain {
             match sent_more {
                 Ok(more) => sent += more,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.keep(Backlog::bytes(rest.to_vec()));
+                    self.keep(Backlog::Bytes(Kept::new(rest.to_vec())));
                     break;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -135,7 +136,8 @@ impl Plain {
 
 impl Side for Plain {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_recv(cx, &mut buffer[..READ])
+        let most = if kept::is_much() { READ_LITTLE } else { READ };
+        self.poll_recv(cx, &mut buffer[..most])
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -191,13 +193,9 @@ impl Side for Plain {
 // === impl Backlog ===
 
 impl Backlog {
-    fn bytes(bytes: Vec<u8>) -> Self {
-        Self::Bytes { bytes, sent: 0 }
-    }
-
     fn len(&self) -> usize {
         match self {
-            Self::Bytes { bytes, sent } => bytes.len() - sent,
+            Self::Bytes(kept) => kept.rest().len(),
             Self::Piped(pipe) => pipe.len(),
         }
     }
@@ -205,7 +203,7 @@ impl Backlog {
     /// Sends what the peer takes.
     fn send(&mut self, stream: BorrowedFd<'_>) -> io::Result<()> {
         match self {
-            Self::Bytes { bytes, sent } => *sent += rustix::io::write(stream, &bytes[*sent..])?,
+            Self::Bytes(kept) => kept.note_sent(rustix::io::write(stream, kept.rest())?),
             Self::Piped(pipe) => pipe.empty(stream)?,
         }
         Ok(())

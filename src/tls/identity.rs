@@ -1,9 +1,7 @@
 //! The certificate that TLS listeners show, with its private key: the operator's, loaded from his
 //! files, or our own, made on first start and kept in the state folder.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,11 +14,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
 
+use super::kept::{FILE, Kept};
 use super::provider::load_key;
 use super::x509;
-
-/// Our own pair in the state folder: one file, so that key and certificate always match.
-const FILE: &str = "self-signed.pem";
 
 /// How long our own certificate is valid, as the reference's is.
 const VALIDITY: Duration = Duration::days(3_650);
@@ -77,6 +73,7 @@ pub struct Identity {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
     not_after: OffsetDateTime,
+    kept: Kept,
 }
 
 // === impl Identity ===
@@ -118,7 +115,7 @@ impl Identity {
     }
 
     /// Makes a new pair of our own and keeps it in `state_dir`, in a file that nobody else can
-    /// read. Where it cannot be kept it serves all the same, until the next start.
+    /// read. Where it cannot be kept it serves all the same; see [`Identity::keep`].
     pub fn make(state_dir: &Path) -> Result<Self, Error> {
         let random = SystemRandom::new();
         // Some time within the last weeks, or all proxies would tell when they were set up.
@@ -135,16 +132,22 @@ impl Identity {
         )?;
 
         let pem = pem("PRIVATE KEY", key.secret_der()) + &pem("CERTIFICATE", &certificate);
-        if let Err(error) = keep(state_dir, pem.as_bytes()) {
-            let folder = state_dir.display();
-            log::warn!(
-                "cannot keep the certificate in {folder}: {error}; the next start makes a new one"
-            );
-        }
         let file = state_dir.join(FILE);
         let chain = vec![certificate.into()];
         let leaf = leaf(&chain, &file)?;
-        Self::new(chain, leaf, &key, &file, &file)
+        let mut identity = Self::new(chain, leaf, &key, &file, &file)?;
+        identity.kept = Kept::new(state_dir, pem);
+        Ok(identity)
+    }
+
+    /// Tries once more to keep a pair of our own that could not be kept, if it is time for that.
+    pub fn keep(&mut self) {
+        self.kept.try_again();
+    }
+
+    /// Why a pair of our own is not kept, so that it ends with the process.
+    pub fn unkept(&self) -> Option<&str> {
+        self.kept.error()
     }
 
     /// The chain with its key.
@@ -197,6 +200,7 @@ impl Identity {
             key: Arc::new(CertifiedKey::new(chain, private)),
             names: leaf.names,
             not_after: leaf.not_after,
+            kept: Kept::default(),
         })
     }
 }
@@ -251,31 +255,9 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// Writes our pair so that it is there whole or not at all, and nobody else can read it.
-fn keep(state_dir: &Path, pem: &[u8]) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)?;
-    let temporary = state_dir.join(format!("{FILE}.new"));
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    // `create_new` follows no link that somebody may have planted.
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(pem)?;
-    file.sync_all()?;
-    fs::rename(&temporary, state_dir.join(FILE))?;
-    fs::File::open(state_dir)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

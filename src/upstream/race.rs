@@ -2,7 +2,7 @@
 //! spirit. Addresses and patience enter, the end of each attempt leaves as it comes.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,10 +15,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{DialError, refused};
 use crate::address::is_home_of;
+use crate::shortage::Shortage;
 use crate::socket;
 
 /// How long an address may keep quiet before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+static SHORTAGE: Shortage = Shortage::new("cannot connect to upstreams");
 
 /// A race of addresses. Dropping it gives up what is under way.
 pub(super) struct Race<P> {
@@ -113,7 +116,11 @@ impl<P: Future<Output = ()> + Unpin> Race<P> {
     fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {
         self.started += 1;
         let started = Instant::now();
-        let stream = connect(address, self.allow_private)?;
+        let stream = connect(address, self.allow_private).inspect_err(|error| {
+            if let DialError::Shortage(error) = error {
+                SHORTAGE.log(error);
+            }
+        })?;
         self.next_start = started + HEAD_START;
         self.running.push(Attempt {
             address,
@@ -163,11 +170,15 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         Some(Protocol::TCP),
     )?;
     socket::tune(&socket)?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
-            return Err(error.into());
+    if let Err(error) = socket.connect(&address.into()) {
+        match Errno::from_io_error(&error) {
+            Some(Errno::INPROGRESS) => {}
+            // Which also says that no address of ours fits, but that is so without a port too.
+            Some(Errno::ADDRNOTAVAIL) if has_route(address) => {
+                return Err(DialError::Shortage(error));
+            }
+            _ => return Err(error.into()),
         }
-        _ => {}
     }
     let stream = TcpStream::from_std(socket.into())?;
     // At home by the routes alone, or since a moment ago: not one byte goes there.
@@ -175,4 +186,13 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         return Err(DialError::Forbidden);
     }
     Ok(stream)
+}
+
+/// Whether there is an address of ours from which `address` can be reached. Sends nothing.
+fn has_route(address: SocketAddr) -> bool {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
 }

@@ -49,7 +49,7 @@ impl Record {
 
     /// It did not serve a client. A check will tell whether that was more than bad luck.
     pub(super) fn dial_failed(&mut self, error: &DialError) {
-        if error.is_shortage() {
+        if let DialError::Shortage(_) = error {
             return;
         }
         self.last_error = Some(error.to_string());
@@ -64,7 +64,7 @@ impl Record {
 
     /// It failed a check.
     pub(super) fn check_failed(&mut self, error: &DialError) {
-        if error.is_shortage() {
+        if let DialError::Shortage(_) = error {
             return;
         }
         self.last_error = Some(error.to_string());

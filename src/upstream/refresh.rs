@@ -1,12 +1,14 @@
 //! Keeps an upstream's addresses and their health fresh, on the main thread. Never on a worker.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
+use std::vec;
 
-use tokio::net::lookup_host;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -23,6 +25,9 @@ const ANSWER_HELD: Duration = Duration::from_secs(5);
 
 /// How long the resolver may take before its silence counts as a bad answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of stack for a lookup: what the C library's resolver needs, several times over.
+const LOOKUP_STACK: usize = 256 * 1024;
 
 /// After the first bad answer; each further one doubles it.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -97,7 +102,7 @@ impl Upstream {
             Host::Address(ip) => return self.answer_literal(entry, SocketAddr::new(*ip, port)),
             Host::Name(name) => name.as_str(),
         };
-        let mut lookup = pin!(lookup_host((name, port)));
+        let mut lookup = pin!(look_up(name, port));
         let answer = if let Ok(answer) = timeout(LOOKUP_TIMEOUT, &mut lookup).await {
             answer
         } else {
@@ -146,6 +151,21 @@ impl Upstream {
         }
         health
     }
+}
+
+/// Where `name` leads, as a thread of its own has the system look it up. tokio would lend one, and
+/// panic where the system has none to give.
+async fn look_up(name: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
+    let (answer, answered) = oneshot::channel();
+    let name = name.to_owned();
+    thread::Builder::new()
+        .stack_size(LOOKUP_STACK)
+        .spawn(move || {
+            // Nobody may want it any more.
+            let _ = answer.send((name.as_str(), port).to_socket_addrs());
+        })
+        .map_err(|error| io::Error::other(format!("no thread for looking it up: {error}")))?;
+    answered.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::admission::Admission;
 use crate::session::{self, Settings};
+use crate::shortage::Shortage;
 use crate::socket;
 
 /// How long to wait where the system is short of something, and only connections that end can
@@ -27,8 +28,7 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// As many connections as can wait in a socket that is about to be closed; more are new ones.
 const MOST_WAITING: usize = 4_096;
 
-/// How often a shortage is logged.
-const SHORTAGE_LOG: Duration = Duration::from_mins(1);
+static SHORTAGE: Shortage = Shortage::new("cannot accept connections");
 
 /// What accepts.
 #[derive(Debug)]
@@ -37,7 +37,6 @@ pub(super) struct Acceptor {
     admission: Arc<Admission>,
     stopped: Cell<bool>,
     wake: Notify,
-    last_log: Cell<Option<Instant>>,
 }
 
 // === impl Acceptor ===
@@ -55,7 +54,6 @@ impl Acceptor {
             admission: Arc::clone(admission),
             stopped: Cell::new(false),
             wake: Notify::new(),
-            last_log: Cell::new(None),
         });
         tokio::task::spawn_local(Rc::clone(&acceptor).run(socket));
         Ok(acceptor)
@@ -130,17 +128,7 @@ impl Acceptor {
         if is_of_one_connection(error) {
             return;
         }
-        if self
-            .last_log
-            .get()
-            .is_none_or(|last| last.elapsed() >= SHORTAGE_LOG)
-        {
-            self.last_log.set(Some(Instant::now()));
-            log::warn!(
-                "{}: cannot accept connections: {error}",
-                settings.listener.name
-            );
-        }
+        SHORTAGE.log(error);
         sleep(SHORTAGE_PAUSE).await;
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::PATIENCE;
 use crate::support::daemon::Daemon;
-use crate::support::process::tool;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::StandIn;
 
@@ -27,17 +26,7 @@ fn running_out_of_descriptors_is_counted_and_heals() {
     before.iter_mut().for_each(ping);
 
     // From now on no file can be opened.
-    let pid = format!("--pid={}", daemon.id());
-    let limit = tool(&[
-        "prlimit",
-        &pid,
-        "--nofile",
-        "--raw",
-        "--noheadings",
-        "--output=SOFT,HARD",
-    ]);
-    let (soft, hard) = limit.trim().split_once(' ').unwrap();
-    tool(&["prlimit", &pid, &format!("--nofile=3:{}", hard.trim())]);
+    daemon.limit("nofile", 3);
     let mut waiting: Vec<_> = (0..20).map(|_| daemon.connect("plain")).collect();
     let busy_before = processor_time(&daemon);
     thread::sleep(Duration::from_secs(3));
@@ -48,7 +37,7 @@ fn running_out_of_descriptors_is_counted_and_heals() {
     );
     before.iter_mut().for_each(ping);
 
-    tool(&["prlimit", &pid, &format!("--nofile={soft}:{}", hard.trim())]);
+    daemon.limit("nofile", ENOUGH);
     let status = daemon.until("counted", |status| status.accept_errors("plain") > 0);
     assert!(status.listener("plain")["accept_errors"].is_object());
     // Those that waited in the queue are served, if they were not turned away meanwhile.
@@ -67,7 +56,47 @@ fn running_out_of_descriptors_is_counted_and_heals() {
         thread::sleep(Duration::from_millis(100));
     }
     before.iter_mut().for_each(ping);
+    let log = daemon.log();
+    assert_eq!(log.matches("cannot accept connections").count(), 1, "{log}");
 }
+
+#[test]
+fn a_descriptor_that_is_missing_for_the_upstream_is_no_fault_of_it() {
+    let echo = StandIn::echo();
+    let daemon = Daemon::start(&setup(&echo, 100));
+    let mut before = daemon.connect("plain");
+    ping(&mut before);
+
+    // One is left, for the side of the client.
+    let open: Vec<u32> = fs::read_dir(format!("/proc/{}/fd", daemon.id()))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    let mut free = (0..).filter(|number| !open.contains(number));
+    daemon.limit("nofile", free.nth(1).unwrap());
+    for turned_away in 1..=5 {
+        try_ping(&mut daemon.connect("plain")).unwrap_err();
+        let what = "counted";
+        let status = daemon.until(what, |status| {
+            status.ended("plain", "shortage") == turned_away
+        });
+        assert_eq!(status.upstream("chat")["health"], "up");
+    }
+    ping(&mut before);
+    let log = daemon.log();
+    assert_eq!(
+        log.matches("cannot connect to upstreams").count(),
+        1,
+        "{log}"
+    );
+
+    daemon.limit("nofile", ENOUGH);
+    ping(&mut daemon.connect("plain"));
+    ping(&mut before);
+}
+
+/// Descriptors, for all that a test does.
+const ENOUGH: u32 = 1000;
 
 fn setup(echo: &StandIn, max_connections: u32) -> Setup {
     Setup::new()

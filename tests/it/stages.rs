@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
@@ -30,11 +30,12 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
             "upstream",
         ],
     ),
-    ("side", &["memory", "socket"]),
+    ("shortage", &[]),
+    ("side", &["deadline", "memory", "shortage", "socket"]),
     ("socket", &[]),
     ("stats", &[]),
     ("tls", &["side"]),
-    ("upstream", &["address", "config", "socket"]),
+    ("upstream", &["address", "config", "shortage", "socket"]),
     (
         "worker",
         &[
@@ -43,6 +44,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
             "deadline",
             "listener",
             "session",
+            "shortage",
             "socket",
             "stats",
             "upstream",

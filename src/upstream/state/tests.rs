@@ -202,7 +202,7 @@ fn an_address_of_two_names_is_one_address() {
 fn our_own_shortage_is_not_held_against_an_address() {
     let mut state = two_names();
     state.tell(address("1.1.1.1:1"), |record| record.connected(TOOK));
-    let shortage = DialError::Connect(Errno::MFILE.into());
+    let shortage = DialError::Shortage(Errno::MFILE.into());
     state.tell(address("1.1.1.1:1"), |record| record.dial_failed(&shortage));
     for _ in 0..3 {
         state.tell(address("1.1.1.1:1"), |record| {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -15,7 +16,7 @@ use rustix::process::Signal;
 use super::client;
 use super::folder::Folder;
 use super::privacy::{assert_folder_gives_nobody_away, assert_gives_nobody_away};
-use super::process::{self, Ended, Process};
+use super::process::{self, Ended, Process, tool};
 use super::setup::Setup;
 use super::status::Status;
 use super::tls::TlsClient;
@@ -30,7 +31,8 @@ pub struct Daemon {
     process: Process,
     folder: Folder,
     setup: Setup,
-    prefix: Vec<String>,
+    /// The program, with what comes before it.
+    program: Vec<String>,
 }
 
 impl Daemon {
@@ -41,15 +43,32 @@ impl Daemon {
 
     /// The same by way of a command that starts another, such as `prlimit` or `ip netns exec`.
     pub fn start_under(prefix: &[&str], setup: &Setup) -> Self {
+        let words = prefix.iter().chain(&[WAPROXY]);
+        let program = words.map(ToString::to_string).collect();
+        Self::start_in(Folder::new(), program, setup)
+    }
+
+    /// The same as a user who has nothing but the daemon's folder. Needs root.
+    pub fn start_as(user: u32, setup: &Setup) -> Self {
         let folder = Folder::new();
+        chown(folder.path(), Some(user), Some(user)).unwrap();
+        // The way to the one that cargo made may be closed to others.
+        let program = folder.join("waproxy");
+        fs::copy(WAPROXY, &program).unwrap();
+        let program = program.to_str().unwrap().to_owned();
+        let [uid, gid] = ["reuid", "regid"].map(|kind| format!("--{kind}={user}"));
+        let words = ["setpriv".into(), uid, gid, "--clear-groups".into(), program];
+        Self::start_in(folder, words.into(), setup)
+    }
+
+    fn start_in(folder: Folder, program: Vec<String>, setup: &Setup) -> Self {
         folder.write(FILE, setup.text());
-        let prefix: Vec<_> = prefix.iter().map(ToString::to_string).collect();
-        let process = Process::start(&mut run_command(&prefix, &folder));
+        let process = Process::start(&mut run_command(&program, &folder));
         let mut daemon = Self {
             process,
             folder,
             setup: setup.clone(),
-            prefix,
+            program,
         };
         daemon.wait_until_it_answers();
         daemon
@@ -72,8 +91,16 @@ impl Daemon {
 
     /// Starts again in the same place, once it has been stopped.
     pub fn start_again(&mut self) {
-        self.process = Process::start(&mut run_command(&self.prefix, &self.folder));
+        self.process = Process::start(&mut run_command(&self.program, &self.folder));
         self.wait_until_it_answers();
+    }
+
+    /// The same by way of a command that starts another.
+    pub fn start_again_under(&mut self, prefix: &[&str]) {
+        let prefix = prefix.iter().map(ToString::to_string);
+        let place = self.program.len() - 1;
+        self.program.splice(place..place, prefix);
+        self.start_again();
     }
 
     /// Connects to a listener by its name, from [`client::SOURCE`].
@@ -207,6 +234,19 @@ impl Daemon {
         assert_gives_nobody_away(&history, "history");
     }
 
+    /// Changes a limit of it, as `prlimit` calls it, until it is changed again.
+    pub fn limit(&self, resource: &str, soft: u32) {
+        let pid = format!("--pid={}", self.id());
+        let limit = format!("--{resource}={soft}:");
+        // As the same user: that takes no capability.
+        let mut words: Vec<_> = self.program[..self.program.len() - 1]
+            .iter()
+            .map(String::as_str)
+            .collect();
+        words.extend(["prlimit", &pid, &limit]);
+        tool(&words);
+    }
+
     /// The number of files that it has open, but for pipes: it keeps some for the next bulk.
     pub fn open_files(&self) -> usize {
         self.files().filter(|file| !is_pipe(file)).count()
@@ -264,10 +304,9 @@ pub fn command_at(folder: &Path, command: &str, options: &[&str]) -> Command {
 const FILE: &str = "waproxy.config";
 const CONTROL: &str = "control.sock";
 
-fn run_command(prefix: &[String], folder: &Folder) -> Command {
-    let mut words = prefix.iter().map(String::as_str).chain([WAPROXY, "run"]);
-    let mut command = Command::new(words.next().expect("at least the daemon itself"));
-    command.args(words);
+fn run_command(program: &[String], folder: &Folder) -> Command {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]).arg("run");
     add_places(&mut command, folder.path());
     command
 }

@@ -17,6 +17,7 @@ mod counters;
 mod descriptors;
 mod dns;
 mod firewall;
+mod floods;
 mod garbage;
 mod haproxy;
 mod init_script;

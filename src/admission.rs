@@ -1,15 +1,23 @@
-//! How many connections there may be: of all clients together and of each. The one table that
-//! workers share; a connection touches it when it opens and when it closes.
+//! How many connections there may be: of all clients together and of each, at once and a second,
+//! and in their handshakes. All that workers share; a connection touches it when it opens, shakes
+//! hands and closes.
 
 mod cap;
+mod handshakes;
+mod rate;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 pub use self::cap::{Bound, Cap, wanted_files};
+use self::handshakes::Handshakes;
+pub use self::handshakes::{Handshake, PushedOut};
+use self::rate::Rates;
+use crate::config::Limits;
 
 /// Counts the connections of all workers.
 #[derive(Debug)]
@@ -19,6 +27,10 @@ pub struct Admission {
     peak: AtomicU32,
     /// Connections of each client that has any, so never more entries than connections.
     clients: Mutex<HashMap<Client, u32>>,
+    rates: Mutex<Rates>,
+    /// Rates want fractions of a second, and the same time on all workers: ticks have neither.
+    start: Instant,
+    handshakes: Arc<Handshakes>,
 }
 
 /// The right to be connected; dropped, it is free for the next.
@@ -28,10 +40,16 @@ pub struct Permit {
     client: Option<Client>,
 }
 
-/// A client already has as many connections as one may have.
-#[derive(Debug, thiserror::Error)]
-#[error("too many connections from one client")]
-pub struct TooMany;
+/// Why a client may not have one more connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// New ones come faster than they may.
+    #[error("connections from one client come too fast")]
+    TooFast,
+    /// There are as many as one client may have.
+    #[error("too many connections from one client")]
+    TooMany,
+}
 
 /// Who counts as one client: an IPv4 address, or the /64 of an IPv6 address, within which a
 /// client can choose freely (RFC 6177).
@@ -51,6 +69,9 @@ impl Admission {
             now: AtomicU32::new(0),
             peak: AtomicU32::new(0),
             clients: Mutex::default(),
+            rates: Mutex::new(Rates::new()),
+            start: Instant::now(),
+            handshakes: Arc::default(),
         })
     }
 
@@ -86,27 +107,33 @@ impl Admission {
 // === impl Permit ===
 
 impl Permit {
-    /// Says whose connection it is. `max` is how many he may have, this one included; `None` is
-    /// any number.
-    pub fn identify(
-        &mut self,
-        address: SocketAddr,
-        max: Option<NonZeroU32>,
-    ) -> Result<(), TooMany> {
-        let Some(max) = max else { return Ok(()) };
+    /// Says whose connection it is, and asks whether that client may have it.
+    pub fn identify(&mut self, address: SocketAddr, limits: &Limits) -> Result<(), Refusal> {
         let client = Client::from(address.ip());
-        let mut clients = self
-            .admission
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(rate) = limits.max_rate_per_client {
+            let now = self.admission.start.elapsed();
+            if !lock(&self.admission.rates).admit(client, rate, now) {
+                return Err(Refusal::TooFast);
+            }
+        }
+        let Some(max) = limits.max_connections_per_client else {
+            return Ok(());
+        };
+        let mut clients = lock(&self.admission.clients);
         let count = clients.entry(client).or_default();
         if *count >= max.get() {
-            return Err(TooMany);
+            return Err(Refusal::TooMany);
         }
         *count += 1;
         self.client = Some(client);
         Ok(())
+    }
+
+    /// Begins a handshake with `address`. `max` is how many there may be at once; `None` is any
+    /// number.
+    pub fn handshake(&self, address: SocketAddr, max: Option<NonZeroU32>) -> Option<Handshake> {
+        let client = Client::from(address.ip());
+        max.map(|max| self.admission.handshakes.begin(client, max))
     }
 }
 
@@ -114,11 +141,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.now.fetch_sub(1, Relaxed);
         let Some(client) = self.client else { return };
-        let mut clients = self
-            .admission
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.admission.clients);
         if let Some(count) = clients.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
@@ -126,6 +149,11 @@ impl Drop for Permit {
             }
         }
     }
+}
+
+/// What a mutex guards; nothing that holds one of these leaves it half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Client ===
@@ -142,8 +170,14 @@ impl From<IpAddr> for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Auto;
 
-    const TWO: Option<NonZeroU32> = NonZeroU32::new(2);
+    const TWO: &Limits = &Limits {
+        max_connections: Auto::Auto,
+        max_connections_per_client: NonZeroU32::new(2),
+        max_rate_per_client: None,
+        max_handshakes: None,
+    };
 
     #[test]
     fn cap_holds_and_a_closed_connection_makes_room() {
@@ -217,6 +251,25 @@ mod tests {
         ));
         assert_eq!(admission.now(), 0);
         assert!(admission.clients.lock().expect("lock").is_empty());
+    }
+
+    #[test]
+    fn a_client_too_fast_is_refused_and_another_is_not() {
+        let admission = Admission::new(100);
+        let limits = &Limits {
+            max_connections_per_client: None,
+            max_rate_per_client: NonZeroU32::new(1),
+            ..*TWO
+        };
+        let identify = |address: &str| {
+            let mut permit = admission.admit().expect("room");
+            permit.identify(address.parse().expect("address"), limits)
+        };
+        for _ in 0..3 {
+            assert_eq!(identify("192.0.2.1:1"), Ok(()));
+        }
+        assert_eq!(identify("[::ffff:192.0.2.1]:1"), Err(Refusal::TooFast));
+        assert_eq!(identify("192.0.2.2:1"), Ok(()));
     }
 
     fn open(admission: &Arc<Admission>, addresses: &[&str]) -> Vec<Permit> {

@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use crate::address;
-use crate::admission::Permit;
+use crate::admission::{Handshake, Permit, PushedOut, Refusal};
 use crate::config::{Config, Listener, ProxyHeader};
 use crate::deadline::{self, Deadline};
 use crate::listener;
@@ -51,8 +51,12 @@ pub enum Outcome {
     HandshakeTimeout,
     /// What should have been a PROXY header is none.
     ProxyHeader,
+    /// The handshake had to make room for another.
+    PushedOut,
     /// The TLS handshake failed.
     Tls,
+    /// Connections of one client come too fast.
+    TooFastOfClient,
     /// One client has too many connections.
     TooManyOfClient,
     /// A PROXY header may come only from those whom the operator trusts.
@@ -61,20 +65,29 @@ pub enum Outcome {
     Upstream(&'static str),
 }
 
-/// Carries the connection of `client`, who calls from `peer`, and counts what became of it.
+/// Carries the connection of `client`, who calls from `peer`, and counts what became of it. `None`
+/// if it was turned away at once: a flood must not cost a task for each.
 pub fn run(
     client: TcpStream,
     peer: SocketAddr,
-    permit: Permit,
+    mut permit: Permit,
     settings: Rc<Settings>,
-) -> impl Future<Output = ()> {
-    let active = &settings.counters.active;
+) -> Option<impl Future<Output = ()>> {
+    let Counters {
+        active, refused, ..
+    } = &*settings.counters;
+    if !settings.listener.accept_proxy
+        && let Err(refusal) = permit.identify(peer, &settings.config.limits)
+    {
+        refused.count(refuse(&client, refusal.into()).reason());
+        return None;
+    }
     active.set(active.get() + 1);
     let opening = open(client, peer, permit, Rc::clone(&settings));
-    Session {
+    Some(Session {
         stage: Stage::Opening(Box::pin(opening)),
         settings,
-    }
+    })
 }
 
 /// A connection, as small as can be: routers hold thousands of them.
@@ -147,11 +160,11 @@ async fn open(
         if !settings.trusts(peer) {
             return Err(refuse(&client, Outcome::UntrustedProxy));
         }
-        deadline
-            .within(proxy_header::receive(&client))
+        let handshake = permit.handshake(peer, limits.max_handshakes);
+        within(&deadline, handshake, proxy_header::receive(&client))
             .await
-            .ok_or_else(|| refuse(&client, Outcome::HandshakeTimeout))?
-            .map_err(|error| refuse(&client, error.into()))?
+            .and_then(|header| Ok(header?))
+            .map_err(|outcome| refuse(&client, outcome))?
     } else {
         Header::Unspecified
     };
@@ -160,9 +173,11 @@ async fn open(
         Header::Unspecified => None,
     };
     let source = said.map_or(peer, |addresses| addresses.source);
-    permit
-        .identify(source, limits.max_connections_per_client)
-        .map_err(|_| refuse(&client, Outcome::TooManyOfClient))?;
+    if settings.listener.accept_proxy {
+        permit
+            .identify(source, limits)
+            .map_err(|refusal| refuse(&client, refusal.into()))?;
+    }
     settings.note_outside(&client, source.ip());
     let introduction = settings
         .introduction(&client, peer, said)
@@ -171,11 +186,16 @@ async fn open(
     let client = Plain::new(client);
     let client = match &settings.tls {
         None => Client::Plain(client),
-        Some(config) => deadline
-            .within(tls::accept(client, Arc::clone(config)))
-            .await
-            .ok_or(Outcome::HandshakeTimeout)?
-            .map(Client::Tls)?,
+        Some(config) => {
+            let mut tls = Tls::new(client, Arc::clone(config))?;
+            let handshake = permit.handshake(source, limits.max_handshakes);
+            let shaken = within(&deadline, handshake, tls.shake_hands()).await;
+            if matches!(shaken, Err(Outcome::PushedOut)) {
+                tls.reset();
+            }
+            shaken??;
+            Client::Tls(tls)
+        }
     };
 
     deadline.set(seconds(timeouts.connect));
@@ -203,6 +223,22 @@ async fn open(
         upstream,
         permit,
     })
+}
+
+/// What a `step` of a handshake ends with, unless that takes too long or must make room.
+async fn within<F: Future>(
+    deadline: &Deadline,
+    handshake: Option<Handshake>,
+    step: F,
+) -> Result<F::Output, Outcome> {
+    let step = async {
+        match handshake {
+            Some(mut handshake) => handshake.within(step).await,
+            None => Ok(step.await),
+        }
+    };
+    let ended = deadline.within(step).await;
+    Ok(ended.ok_or(Outcome::HandshakeTimeout)??)
 }
 
 fn seconds(time: Duration) -> u32 {
@@ -325,7 +361,9 @@ impl Outcome {
             Self::ClientLeft => "client_left",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::ProxyHeader => "proxy_header",
+            Self::PushedOut => "max_handshakes",
             Self::Tls => "tls",
+            Self::TooFastOfClient => "max_rate_per_client",
             Self::TooManyOfClient => "max_connections_per_client",
             Self::UntrustedProxy => "untrusted_proxy",
             Self::Upstream(reason) => reason,
@@ -334,13 +372,31 @@ impl Outcome {
 
     /// Whether the connection was turned away by a rule, and did not fail by itself.
     fn is_refusal(self) -> bool {
-        matches!(self, Self::TooManyOfClient | Self::UntrustedProxy)
+        matches!(
+            self,
+            Self::PushedOut | Self::TooFastOfClient | Self::TooManyOfClient | Self::UntrustedProxy
+        )
     }
 }
 
 impl From<End> for Outcome {
     fn from(end: End) -> Self {
         Self::Carried(end)
+    }
+}
+
+impl From<PushedOut> for Outcome {
+    fn from(_: PushedOut) -> Self {
+        Self::PushedOut
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooFast => Self::TooFastOfClient,
+            Refusal::TooMany => Self::TooManyOfClient,
+        }
     }
 }
 
@@ -375,7 +431,7 @@ mod tests {
     /// tokio rounds a task up to a multiple of 128 bytes, and routers hold thousands of them.
     #[test]
     fn session_future_stays_small() {
-        fn size_of_output<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        fn size_of_output<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> Option<F>) -> usize {
             size_of::<F>()
         }
         let size = size_of_output(run);

@@ -9,4 +9,4 @@ mod provider;
 mod stream;
 mod x509;
 
-pub use self::stream::{Error, Tls, accept};
+pub use self::stream::{Error, Tls};

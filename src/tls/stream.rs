@@ -32,7 +32,7 @@ pub enum Error {
     Protocol(#[from] rustls::Error),
 }
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is done, or will be.
 pub struct Tls {
     socket: Plain,
     session: UnbufferedServerConnection,
@@ -49,21 +49,6 @@ pub struct Tls {
     finished: bool,
 }
 
-/// Shakes hands with a client as its server. Takes as long as the client likes.
-pub async fn accept(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Tls>, Error> {
-    let mut tls = Box::new(Tls {
-        socket,
-        session: UnbufferedServerConnection::new(config)?,
-        partial: Vec::new(),
-        early: Vec::new(),
-        ended: false,
-        broken: false,
-        finished: false,
-    });
-    poll_fn(|cx| tls.poll_handshake(cx)).await?;
-    Ok(tls)
-}
-
 /// What one read from the socket brought.
 #[derive(Default)]
 struct Received {
@@ -78,6 +63,24 @@ struct Received {
 // === impl Tls ===
 
 impl Tls {
+    /// The server's side of a connection that has not shaken hands.
+    pub fn new(socket: Plain, config: Arc<ServerConfig>) -> Result<Box<Self>, Error> {
+        Ok(Box::new(Self {
+            socket,
+            session: UnbufferedServerConnection::new(config)?,
+            partial: Vec::new(),
+            early: Vec::new(),
+            ended: false,
+            broken: false,
+            finished: false,
+        }))
+    }
+
+    /// Shakes hands, before anything else. Takes as long as the client likes.
+    pub async fn shake_hands(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_handshake(cx)).await
+    }
+
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.session.is_handshaking() {
             // What we have said must get out; we listen meanwhile.

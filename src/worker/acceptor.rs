@@ -119,7 +119,9 @@ impl Acceptor {
             return;
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        tokio::task::spawn_local(session::run(client, peer, permit, settings));
+        if let Some(session) = session::run(client, peer, permit, settings) {
+            tokio::task::spawn_local(session);
+        }
     }
 
     async fn pause_after(&self, error: &io::Error) {

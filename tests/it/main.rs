@@ -20,6 +20,7 @@ mod descriptors;
 mod disk;
 mod dns;
 mod firewall;
+mod floods;
 mod garbage;
 mod haproxy;
 mod home;

@@ -52,7 +52,10 @@ fn the_parser_reads_what_the_status_says() {
     assert_eq!(*up, json!([name, with("direction", "up"), 1_503_238_553.0]));
     let refused = sample(&families, "waproxy_listener_refused", 1);
     let name = "waproxy_listener_refused_total";
-    assert_eq!(*refused, json!([name, with("reason", "rate"), 1204.0]));
+    assert_eq!(
+        *refused,
+        json!([name, with("reason", "max_rate_per_client"), 1204.0])
+    );
     let connect = sample(&families, "waproxy_address_connect_seconds", 0);
     assert_eq!(connect[2], 0.023);
     let failing = sample(&families, "waproxy_address_health", 6);

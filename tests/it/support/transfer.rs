@@ -17,12 +17,26 @@ pub struct Transfers {
 
 impl Transfers {
     /// Starts `count` of them over connections that `connect` makes.
-    pub fn start(count: u64, mut connect: impl FnMut() -> Box<dyn Duplex>) -> Self {
+    pub fn start(count: u64, connect: impl FnMut() -> Box<dyn Duplex>) -> Self {
+        Self::start_with(CHUNK, PAUSE, count, connect)
+    }
+
+    /// The same, each at the steady rate of a phone, so that many of them are no flood.
+    pub fn start_slow(count: u64, connect: impl FnMut() -> Box<dyn Duplex>) -> Self {
+        Self::start_with(1024, Duration::from_millis(200), count, connect)
+    }
+
+    fn start_with(
+        chunk: usize,
+        pause: Duration,
+        count: u64,
+        mut connect: impl FnMut() -> Box<dyn Duplex>,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let running = (0..count).map(|number| {
             let (connection, stop) = (connect(), stop.clone());
             thread::spawn(move || {
-                transfer(connection, number, &stop)
+                transfer(connection, number, chunk, pause, &stop)
                     .map_err(|error| format!("transfer {number}: {error}"))
             })
         });
@@ -51,9 +65,15 @@ impl Transfers {
 }
 
 /// Sends and gets back one chunk after another, then closes and waits for the end.
-fn transfer(mut connection: Box<dyn Duplex>, seed: u64, stop: &AtomicBool) -> Result<u64, String> {
+fn transfer(
+    mut connection: Box<dyn Duplex>,
+    seed: u64,
+    chunk: usize,
+    pause: Duration,
+    stop: &AtomicBool,
+) -> Result<u64, String> {
     let (mut sent, mut received) = (Pattern::new(seed), Pattern::new(seed));
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; chunk];
     let mut moved = 0;
     loop {
         sent.fill(&mut chunk);
@@ -64,11 +84,11 @@ fn transfer(mut connection: Box<dyn Duplex>, seed: u64, stop: &AtomicBool) -> Re
             .read_exact(&mut chunk)
             .map_err(|error| format!("reading after {moved} bytes: {error}"))?;
         received.check(&chunk)?;
-        moved += CHUNK as u64;
+        moved += chunk.len() as u64;
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
     connection
         .finish()

@@ -32,6 +32,8 @@ mod redirect;
 mod relay;
 mod reload;
 mod renewal;
+mod sandbox;
+mod secrets;
 mod share_qr;
 mod slow_reader;
 mod stages;

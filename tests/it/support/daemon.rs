@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread;
@@ -27,7 +28,8 @@ pub struct Daemon {
     process: Process,
     folder: Folder,
     setup: Setup,
-    prefix: Vec<String>,
+    /// Words before the options: the daemon, by way of whatever starts it.
+    command: Vec<String>,
 }
 
 impl Daemon {
@@ -38,15 +40,31 @@ impl Daemon {
 
     /// The same by way of a command that starts another, such as `prlimit` or `ip netns exec`.
     pub fn start_under(prefix: &[&str], setup: &Setup) -> Self {
+        Self::start_in(Folder::new(), prefix, WAPROXY, setup)
+    }
+
+    /// The same as another user, without any capability, in a folder of his.
+    pub fn start_as(user: u32, setup: &Setup) -> Self {
         let folder = Folder::new();
+        // He need not be let into the folder that it was built in.
+        let program = folder.join("waproxy");
+        fs::copy(WAPROXY, &program).unwrap();
+        chown(folder.path(), Some(user), Some(user)).unwrap();
+        let prefix = as_user(user);
+        let prefix: Vec<_> = prefix.iter().map(String::as_str).collect();
+        Self::start_in(folder, &prefix, program.to_str().unwrap(), setup)
+    }
+
+    fn start_in(folder: Folder, prefix: &[&str], program: &str, setup: &Setup) -> Self {
         folder.write(FILE, setup.text());
-        let prefix: Vec<_> = prefix.iter().map(ToString::to_string).collect();
-        let process = Process::start(&mut run_command(&prefix, &folder));
+        let command = prefix.iter().copied().chain([program, "run"]);
+        let command: Vec<_> = command.map(str::to_owned).collect();
+        let process = Process::start(&mut run_command(&command, &folder));
         let mut daemon = Self {
             process,
             folder,
             setup: setup.clone(),
-            prefix,
+            command,
         };
         daemon.wait_until_it_answers();
         daemon
@@ -69,7 +87,7 @@ impl Daemon {
 
     /// Starts again in the same place, once it has been stopped.
     pub fn start_again(&mut self) {
-        self.process = Process::start(&mut run_command(&self.prefix, &self.folder));
+        self.process = Process::start(&mut run_command(&self.command, &self.folder));
         self.wait_until_it_answers();
     }
 
@@ -147,7 +165,11 @@ impl Daemon {
     }
 
     pub fn terminate(&self) {
-        self.process.signal(Signal::TERM);
+        self.signal(Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Puts it to sleep, and waits until every thread of it sleeps.
@@ -231,6 +253,20 @@ impl Drop for Daemon {
     }
 }
 
+/// The words that start a program as another user. Needs root.
+pub fn as_user(user: u32) -> Vec<String> {
+    [
+        "setpriv",
+        &format!("--reuid={user}"),
+        &format!("--regid={user}"),
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
 /// A command that finds the daemon of a folder.
 pub fn command_at(folder: &Path, command: &str, options: &[&str]) -> Command {
     let mut words = Command::new(WAPROXY);
@@ -242,10 +278,9 @@ pub fn command_at(folder: &Path, command: &str, options: &[&str]) -> Command {
 const FILE: &str = "waproxy.config";
 const CONTROL: &str = "control.sock";
 
-fn run_command(prefix: &[String], folder: &Folder) -> Command {
-    let mut words = prefix.iter().map(String::as_str).chain([WAPROXY, "run"]);
-    let mut command = Command::new(words.next().expect("at least the daemon itself"));
-    command.args(words);
+fn run_command(words: &[String], folder: &Folder) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
     add_places(&mut command, folder.path());
     command
 }

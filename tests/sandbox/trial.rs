@@ -216,7 +216,7 @@ const TRIALS: &[Trial] = &[
         call(SYS_userfaultfd, [0])
     }),
     trial("personality", Verdict::Killed, || {
-        call(SYS_personality, [0xffff_ffff])
+        call(SYS_personality, [-1])
     }),
     // What it has no use for.
     trial("a raw socket", Verdict::Refused, || {

@@ -29,6 +29,7 @@ mod one_line;
 pub mod paths;
 pub mod proxy_header;
 pub mod relay;
+pub mod sandbox;
 pub mod session;
 pub mod share;
 pub mod shortage;

@@ -19,11 +19,13 @@ use crate::config::Loaded;
 use crate::control::{Answer, Control, Request};
 use crate::daemon::{Daemon, INTERVAL};
 use crate::worker::Report;
-use crate::{logger, paths};
+use crate::{logger, paths, sandbox};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 pub fn run(options: &Options) -> ExitCode {
     logger::init();
+    // Before there is a second thread, or anything from outside.
+    sandbox::enter();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default());

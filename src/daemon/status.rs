@@ -127,9 +127,11 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
     }
 }
 
-/// Bytes of memory that this process holds (`proc_pid_statm(5)`).
+/// Bytes of memory that this process holds (`proc_pid_status(5)`). In kB there, and not in pages, the
+/// size of which is in a file that the sandbox closes.
 fn resident_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
 }

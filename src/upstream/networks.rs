@@ -6,9 +6,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use socket2::{Socket, Type};
 
 // Of linux/netlink.h, linux/rtnetlink.h and linux/if_addr.h.
 const NLMSG_ERROR: u16 = 2;
@@ -31,12 +30,8 @@ const ROOM: usize = 8192;
 
 /// Every address of every interface, and on a link between two the other's as well.
 pub(super) fn own() -> io::Result<Vec<IpNet>> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    // Not by rustix, which opens sockets on i386 by a call that the sandbox cannot look into.
+    let socket = Socket::new(libc::AF_NETLINK.into(), Type::DGRAM, None)?;
     send(&socket, &question(), SendFlags::empty())?;
     let mut room = vec![0; ROOM];
     let mut networks = Vec::new();

@@ -39,6 +39,8 @@ mod redirect;
 mod relay;
 mod reload;
 mod renewal;
+mod sandbox;
+mod secrets;
 mod share_qr;
 mod shortage;
 mod slow_reader;

@@ -17,6 +17,7 @@ SHELL, CHAT, MEDIA, WEB = 20022, 20443, 20587, 20080
 FORWARDS = [(CHAT, 10443), (MEDIA, 10587), (WEB, 10080)]
 BULK = 20_000_000
 HELD = 500
+CRASHES = 10
 # It rests in some 1,170.
 MOST_AT_REST_KIB = 1536
 
@@ -127,6 +128,21 @@ def it_runs_as_its_own_user(router):
     assert uid == router.run("id -u waproxy").strip() != "0", uid
 
 
+def every_thread_of_it_is_in_the_sandbox(router):
+    # One that has looked up a name, too: the workers and the first are older.
+    threads = router.run(f"cat /proc/{router.pid()}/task/*/status").split("Name:")[1:]
+    assert len(threads) >= 2, threads
+    for thread in threads:
+        for what in ("NoNewPrivs: 1", "Seccomp: 2", "CapEff: 0000000000000000", "CapPrm: 0000000000000000"):
+            assert what in thread.replace("\t", " "), f"not {what}:\n{thread}"
+
+
+def the_sandbox_stops_what_it_should_and_nothing_else(router):
+    status, said = router.machine.try_run("trial")
+    assert status == 0, said
+    print(f"   {said.splitlines()[-1]}")
+
+
 def openssl_shakes_hands_in_both_versions(_router):
     for version in ("1_2", "1_3"):
         said = subprocess.run(
@@ -193,6 +209,19 @@ def it_comes_back_after_a_kill_with_what_was_right(router):
     router.run("uci set waproxy.main.idle_timeout=200; uci commit waproxy")
     router.run("/etc/init.d/waproxy reload")
     wait_for("it is mended", lambda: "idle_timeout" not in router.run("waproxy status"))
+
+
+def it_comes_back_from_crash_after_crash(router):
+    longest = 0
+    for _ in range(CRASHES):
+        before = router.pid()
+        # As a panic ends it.
+        router.run(f"kill -ABRT {before}")
+        begin = time.monotonic()
+        wait_for("another runs", lambda: router.pid() != before)
+        wait_for("it serves", serves)
+        longest = max(longest, time.monotonic() - begin)
+    print(f"   {CRASHES} crashes in a row, the longest absence {longest:.1f} s")
 
 
 def many_are_held(router):
@@ -276,12 +305,15 @@ STEPS = [
     it_is_switched_on_as_the_readme_says,
     it_rests_in_little_memory,
     it_runs_as_its_own_user,
+    every_thread_of_it_is_in_the_sandbox,
+    the_sandbox_stops_what_it_should_and_nothing_else,
     openssl_shakes_hands_in_both_versions,
     megabytes_go_both_ways,
     status_and_share_tell_how_it_is,
     a_right_change_is_followed_and_nobody_is_cut,
     a_wrong_change_changes_nothing,
     it_comes_back_after_a_kill_with_what_was_right,
+    it_comes_back_from_crash_after_crash,
     many_are_held,
     a_neighbour_eats_all_memory,
     power_is_cut_while_a_certificate_is_made,

@@ -48,17 +48,16 @@ impl Daemon {
         Self::start_in(Folder::new(), program, setup)
     }
 
-    /// The same as a user who has nothing but the daemon's folder. Needs root.
+    /// The same as a user who has nothing but the daemon's folder, and no capability. Needs root.
     pub fn start_as(user: u32, setup: &Setup) -> Self {
         let folder = Folder::new();
         chown(folder.path(), Some(user), Some(user)).unwrap();
         // The way to the one that cargo made may be closed to others.
         let program = folder.join("waproxy");
         fs::copy(WAPROXY, &program).unwrap();
-        let program = program.to_str().unwrap().to_owned();
-        let [uid, gid] = ["reuid", "regid"].map(|kind| format!("--{kind}={user}"));
-        let words = ["setpriv".into(), uid, gid, "--clear-groups".into(), program];
-        Self::start_in(folder, words.into(), setup)
+        let mut words = as_user(user);
+        words.push(program.to_str().unwrap().to_owned());
+        Self::start_in(folder, words, setup)
     }
 
     fn start_in(folder: Folder, program: Vec<String>, setup: &Setup) -> Self {
@@ -177,7 +176,11 @@ impl Daemon {
     }
 
     pub fn terminate(&self) {
-        self.process.signal(Signal::TERM);
+        self.signal(Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Puts it to sleep, and waits until every thread of it sleeps.
@@ -291,6 +294,20 @@ impl Drop for Daemon {
         let folder = self.folder.path();
         assert_folder_gives_nobody_away(folder, &folder.join(FILE));
     }
+}
+
+/// The words that start a program as another user. Needs root.
+pub fn as_user(user: u32) -> Vec<String> {
+    [
+        "setpriv",
+        &format!("--reuid={user}"),
+        &format!("--regid={user}"),
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 /// A command that finds the daemon of a folder.

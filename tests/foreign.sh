@@ -1,30 +1,31 @@
 #!/bin/bash
-# To be sourced: Debian's packages for mipsel, and what else an emulated MIPS machine is made of.
+# To be sourced: Debian's packages for another CPU, and what else an emulated machine is made of.
 
-# bring_foreign FOLDER PACKAGE...: unpacks packages for mipsel with all that they depend on, and the
-# kernel for Malta boards, in FOLDER/debian, without this machine's package manager knowing of it.
+# bring_foreign FOLDER ARCHITECTURE KERNEL PACKAGE...: unpacks packages with all that they depend on,
+# and the kernel that the package KERNEL leads to, in FOLDER/debian, without this machine's package
+# manager knowing of it.
 bring_foreign() {
-    local folder=$1 kernel
-    shift
+    local folder=$1 architecture=$2 meta=$3 kernel
     [ "$(cat "$folder/debian/complete" 2>/dev/null)" != "$*" ] || return 0
     rm -rf "$folder/debian" "$folder/apt"
     mkdir -p "$folder"/debian "$folder"/apt/{lists,archives}/partial
     # Nothing is installed there: all that a package depends on comes along.
     : >"$folder/apt/status"
-    foreign "$folder" apt-get -qq update
-    kernel=$(foreign "$folder" apt-cache depends linux-image-4kc-malta | sed -n 's/.*Depends: //p')
-    foreign "$folder" apt-get -qq --download-only --yes --no-install-recommends install "$@"
+    # What it cannot bring of all that this machine's lists name, may be of no use here.
+    foreign apt-get -qq update || true
+    kernel=$(foreign apt-cache depends "$meta" | sed -n 's/.*Depends: //p')
+    foreign apt-get -qq --download-only --yes --no-install-recommends install "${@:4}"
     # Without what it depends on, which makes boot disks.
-    (cd "$folder/apt/archives" && foreign "$folder" apt-get -qq download "$kernel" 2>/dev/null)
+    (cd "$folder/apt/archives" && foreign apt-get -qq download "$kernel" 2>/dev/null)
     find "$folder/apt/archives" -name '*.deb' -exec dpkg-deb --extract {} "$folder/debian" \;
     echo "$*" >"$folder/debian/complete"
 }
 
-# foreign FOLDER COMMAND...: runs a command of apt for the packages of that machine.
+# foreign COMMAND...: runs a command of apt for the packages of that machine.
 foreign() {
-    local apt=$1/apt command=$2
-    shift 2
-    "$command" -oAPT::Architecture=mipsel -oAPT::Architectures::=mipsel \
+    local apt=$folder/apt command=$1
+    shift
+    "$command" -oAPT::Architecture="$architecture" -oAPT::Architectures::="$architecture" \
         -oDir::State::lists="$apt/lists" -oDir::State::status="$apt/status" \
         -oDir::Cache="$apt" -oDir::Cache::archives="$apt/archives" \
         -oAPT::Sandbox::User=root "$@"

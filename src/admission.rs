@@ -62,10 +62,10 @@ impl Admission {
     /// A permit for one more connection, unless there are as many as may be.
     pub fn admit(self: &Arc<Self>) -> Option<Permit> {
         let cap = self.cap.load(Relaxed);
-        let before = self
-            .now
-            .fetch_update(Relaxed, Relaxed, |now| (now < cap).then_some(now + 1));
-        self.peak.fetch_max(before.ok()? + 1, Relaxed);
+        let before = self.now.fetch_update(Relaxed, Relaxed, |now| {
+            (now < cap).then_some(now.saturating_add(1))
+        });
+        self.peak.fetch_max(before.ok()?.saturating_add(1), Relaxed);
         Some(Permit {
             admission: Arc::clone(self),
             client: None,
@@ -104,7 +104,7 @@ impl Permit {
         if *count >= max.get() {
             return Err(TooMany);
         }
-        *count += 1;
+        *count = count.saturating_add(1);
         self.client = Some(client);
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Drop for Permit {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = clients.get_mut(&client) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 clients.remove(&client);
             }

@@ -69,7 +69,7 @@ pub fn run(
     settings: Rc<Settings>,
 ) -> impl Future<Output = ()> {
     let active = &settings.counters.active;
-    active.set(active.get() + 1);
+    active.set(active.get().saturating_add(1));
     let opening = open(client, peer, permit, Rc::clone(&settings));
     Session {
         stage: Stage::Opening(Box::pin(opening)),
@@ -294,7 +294,7 @@ impl Settings {
             ended,
             ..
         } = &*self.counters;
-        active.set(active.get() - 1);
+        active.set(active.get().saturating_sub(1));
         let tally = if outcome.is_refusal() { refused } else { ended };
         tally.count(outcome.reason());
     }

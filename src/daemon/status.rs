@@ -95,7 +95,7 @@ impl Daemon {
 fn sum<'a>(of_each: impl Iterator<Item = &'a Totals>) -> Totals {
     let mut sum = Totals::default();
     for totals in of_each {
-        sum += totals;
+        sum.add(totals);
     }
     sum
 }
@@ -127,5 +127,5 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
 fn resident_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    pages.checked_mul(rustix::param::page_size() as u64)
 }

@@ -108,15 +108,14 @@ impl Plain {
             waiting.extend_from_slice(bytes);
             return Ok(());
         }
-        let mut sent = 0;
-        while sent < bytes.len() {
-            let rest = &bytes[sent..];
-            let sent_more = self.stream.try_write_with(|stream| {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = self.stream.try_write_with(|stream| {
                 let flags = flags | SendFlags::NOSIGNAL;
                 rustix::net::send(stream, rest, flags).map_err(Into::into)
             });
-            match sent_more {
-                Ok(more) => sent += more,
+            match sent {
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.keep(Backlog::bytes(rest.to_vec()));
                     break;
@@ -135,7 +134,10 @@ impl Plain {
 
 impl Side for Plain {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_recv(cx, &mut buffer[..READ])
+        let (room, _) = buffer
+            .split_at_mut_checked(READ)
+            .ok_or(ErrorKind::InvalidInput)?;
+        self.poll_recv(cx, room)
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -197,7 +199,7 @@ impl Backlog {
 
     fn len(&self) -> usize {
         match self {
-            Self::Bytes { bytes, sent } => bytes.len() - sent,
+            Self::Bytes { bytes, sent } => bytes.len().saturating_sub(*sent),
             Self::Piped(pipe) => pipe.len(),
         }
     }
@@ -205,7 +207,10 @@ impl Backlog {
     /// Sends what the peer takes.
     fn send(&mut self, stream: BorrowedFd<'_>) -> io::Result<()> {
         match self {
-            Self::Bytes { bytes, sent } => *sent += rustix::io::write(stream, &bytes[*sent..])?,
+            Self::Bytes { bytes, sent } => {
+                let rest = bytes.get(*sent..).unwrap_or_default();
+                *sent = sent.saturating_add(rustix::io::write(stream, rest)?);
+            }
             Self::Piped(pipe) => pipe.empty(stream)?,
         }
         Ok(())

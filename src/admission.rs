@@ -83,10 +83,10 @@ impl Admission {
     /// A permit for one more connection, unless there are as many as may be.
     pub fn admit(self: &Arc<Self>) -> Option<Permit> {
         let cap = self.cap.load(Relaxed);
-        let before = self
-            .now
-            .fetch_update(Relaxed, Relaxed, |now| (now < cap).then_some(now + 1));
-        self.peak.fetch_max(before.ok()? + 1, Relaxed);
+        let before = self.now.fetch_update(Relaxed, Relaxed, |now| {
+            (now < cap).then_some(now.saturating_add(1))
+        });
+        self.peak.fetch_max(before.ok()?.saturating_add(1), Relaxed);
         Some(Permit {
             admission: Arc::clone(self),
             client: None,
@@ -124,7 +124,7 @@ impl Permit {
         if *count >= max.get() {
             return Err(Refusal::TooMany);
         }
-        *count += 1;
+        *count = count.saturating_add(1);
         self.client = Some(client);
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Drop for Permit {
         let Some(client) = self.client else { return };
         let mut clients = lock(&self.admission.clients);
         if let Some(count) = clients.get_mut(&client) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 clients.remove(&client);
             }

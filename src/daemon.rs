@@ -352,7 +352,7 @@ pub fn files(config: &Config) -> u64 {
 
 /// What the pipes of all workers take together.
 fn pipe_ends(workers: usize) -> u64 {
-    (2 * MOST_PIPES * workers) as u64
+    (2 * MOST_PIPES).saturating_mul(workers) as u64
 }
 
 fn find_cap(config: &Config, workers: usize) -> Cap {

@@ -54,6 +54,18 @@ pub struct Deadline {
     _thread: PhantomData<*const ()>,
 }
 
+// === impl Deadlines ===
+
+impl Deadlines {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "entries are never taken away, and a deadline stays on the thread that made its own"
+    )]
+    fn entry(&mut self, deadline: &Deadline) -> &mut Entry {
+        &mut self.entries[deadline.index]
+    }
+}
+
 // === impl Deadline ===
 
 impl Deadline {
@@ -61,8 +73,9 @@ impl Deadline {
     pub fn after(seconds: u32) -> Self {
         let index = DEADLINES.with_borrow_mut(|deadlines| {
             deadlines.free.pop().unwrap_or_else(|| {
+                let index = deadlines.entries.len();
                 deadlines.entries.push(Entry::default());
-                deadlines.entries.len() - 1
+                index
             })
         });
         let deadline = Self {
@@ -78,15 +91,16 @@ impl Deadline {
         DEADLINES.with_borrow_mut(|deadlines| {
             // The last tick may have been almost a second ago.
             let due = deadlines.now.saturating_add(seconds).saturating_add(1);
-            deadlines.entries[self.index].due = due;
+            deadlines.entry(self).due = due;
         });
     }
 
     /// Ready when it has passed.
     pub fn poll_passed(&self, cx: &mut Context<'_>) -> Poll<()> {
         DEADLINES.with_borrow_mut(|deadlines| {
-            let entry = &mut deadlines.entries[self.index];
-            if entry.due <= deadlines.now {
+            let now = deadlines.now;
+            let entry = deadlines.entry(self);
+            if entry.due <= now {
                 return Poll::Ready(());
             }
             match &mut entry.waker {
@@ -117,7 +131,7 @@ impl Drop for Deadline {
     fn drop(&mut self) {
         let waker = DEADLINES.with_borrow_mut(|deadlines| {
             deadlines.free.push(self.index);
-            deadlines.entries[self.index].waker.take()
+            deadlines.entry(self).waker.take()
         });
         // Outside the borrow: the last waker of a task drops the task.
         drop(waker);

@@ -15,6 +15,25 @@
 //! [`command`] look in from outside: a running daemon answers on a Unix socket, and every
 //! command but `run` and `check` asks it there.
 
+// What comes from outside must not be able to end the daemon: there is nobody to catch a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_in_result,
+        clippy::unwrap_used,
+    )
+)]
+
 mod address;
 pub mod admission;
 pub mod command;

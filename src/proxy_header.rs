@@ -149,6 +149,11 @@ impl Encoded {
         }
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "no header is longer than the longest"
+    )]
     fn push(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         self.bytes[self.len..end].copy_from_slice(bytes);
@@ -158,7 +163,7 @@ impl Encoded {
 
 impl AsRef<[u8]> for Encoded {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 

@@ -171,7 +171,7 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
         if let Some(end) = relay.end() {
             return Poll::Ready(end);
         }
-        if up + down > 0 || before != relay.state() {
+        if (up, down) != (0, 0) || before != relay.state() {
             let seconds = relay.next_look();
             relay.deadline.set(seconds);
         }
@@ -357,7 +357,7 @@ fn pump(
                     // The kernel tells of a reset once, and a write has had that.
                     Poll::Ready(0) if gone => return Err(Fault::Source),
                     Poll::Ready(0) => *flow = Flow::Ending,
-                    Poll::Ready(carried) => *moved += carried as u64,
+                    Poll::Ready(carried) => *moved = moved.saturating_add(carried as u64),
                     Poll::Pending => return Ok(()),
                 }
             }

@@ -82,7 +82,7 @@ pub fn run(
         refused.count(refuse(&client, refusal.into()).reason());
         return None;
     }
-    active.set(active.get() + 1);
+    active.set(active.get().saturating_add(1));
     let opening = open(client, peer, permit, Rc::clone(&settings));
     Some(Session {
         stage: Stage::Opening(Box::pin(opening)),
@@ -330,7 +330,7 @@ impl Settings {
             ended,
             ..
         } = &*self.counters;
-        active.set(active.get() - 1);
+        active.set(active.get().saturating_sub(1));
         let tally = if outcome.is_refusal() { refused } else { ended };
         tally.count(outcome.reason());
     }

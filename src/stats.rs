@@ -4,7 +4,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +75,7 @@ pub struct Carried {
 impl Count {
     /// Adds `n`.
     pub fn add(&self, n: u64) {
-        self.0.set(self.0.get() + n);
+        self.0.set(self.0.get().saturating_add(n));
     }
 
     /// The value.
@@ -92,14 +91,15 @@ impl Tally {
     pub fn count(&self, reason: &'static str) {
         let mut counts = self.0.borrow_mut();
         match counts.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, n)) => *n += 1,
+            Some((_, n)) => *n = n.saturating_add(1),
             None => counts.push((reason, 1)),
         }
     }
 
     fn add_to(&self, sums: &mut BTreeMap<&'static str, u64>) {
         for (reason, n) in self.0.borrow().iter() {
-            *sums.entry(reason).or_default() += n;
+            let sum = sums.entry(reason).or_default();
+            *sum = sum.saturating_add(*n);
         }
     }
 }
@@ -126,12 +126,13 @@ impl Counters {
 
 // === impl Totals ===
 
-impl AddAssign<&Totals> for Totals {
-    fn add_assign(&mut self, other: &Self) {
-        self.accepted += other.accepted;
-        self.active += other.active;
-        self.bytes_up += other.bytes_up;
-        self.bytes_down += other.bytes_down;
+impl Totals {
+    /// Adds what another worker has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.active = self.active.saturating_add(other.active);
+        self.bytes_up = self.bytes_up.saturating_add(other.bytes_up);
+        self.bytes_down = self.bytes_down.saturating_add(other.bytes_down);
         let both = [self.last_outside, other.last_outside];
         self.last_outside = both.into_iter().flatten().min();
         for (sums, counts) in [
@@ -140,7 +141,8 @@ impl AddAssign<&Totals> for Totals {
             (&mut self.accept_errors, &other.accept_errors),
         ] {
             for (reason, n) in counts {
-                *sums.entry(reason).or_default() += n;
+                let sum = sums.entry(reason).or_default();
+                *sum = sum.saturating_add(*n);
             }
         }
     }
@@ -180,7 +182,7 @@ mod tests {
         counters.bytes_down.add(u64::from(u32::MAX));
         counters.bytes_down.add(2);
         let mut sum = counters.totals(0);
-        sum += &counters.totals(0);
+        sum.add(&counters.totals(0));
         assert_eq!(sum.bytes_down, 2 * 4_294_967_297);
     }
 
@@ -191,7 +193,7 @@ mod tests {
         two.ended.count("closed");
         two.ended.count("idle_timeout");
         let mut sum = one.totals(0);
-        sum += &two.totals(0);
+        sum.add(&two.totals(0));
         let expected = BTreeMap::from([("closed", 2), ("idle_timeout", 1)]);
         assert_eq!(sum.ended, expected);
     }
@@ -201,7 +203,7 @@ mod tests {
         let (one, two) = (Counters::default(), Counters::default());
         let sum = || {
             let mut sum = one.totals(100);
-            sum += &two.totals(70);
+            sum.add(&two.totals(70));
             sum.last_outside
         };
         assert_eq!(sum(), None);

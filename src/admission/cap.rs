@@ -88,7 +88,8 @@ impl Cap {
         let machine = Machine {
             memory: Some(memory::total() as u64),
             own_memory: memory::limit().map(|bytes| bytes as u64),
-            files: raise_files(files).map(|files| files - shared_files.min(files / 4)),
+            files: raise_files(files)
+                .map(|files| files.saturating_sub(shared_files.min(files / 4))),
             tracks: conntrack_max(),
         };
         Self::of(option, machine)
@@ -126,7 +127,10 @@ impl Cap {
 
 /// File descriptors for as many connections as `option` wants, with `shared_files` of [`Cap::find`].
 pub fn wanted_files(option: Auto<NonZeroU32>, shared_files: u64) -> u64 {
-    u64::from(wanted(option)) * CONNECTION_FILES + OTHER_FILES + shared_files
+    u64::from(wanted(option))
+        .saturating_mul(CONNECTION_FILES)
+        .saturating_add(OTHER_FILES)
+        .saturating_add(shared_files)
 }
 
 fn wanted(option: Auto<NonZeroU32>) -> u32 {

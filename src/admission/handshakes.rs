@@ -87,7 +87,8 @@ impl State {
     fn push_out(&mut self) -> Option<Entry> {
         let mut counts: HashMap<Client, u32> = HashMap::new();
         for entry in &self.entries {
-            *counts.entry(entry.client).or_default() += 1;
+            let count = counts.entry(entry.client).or_default();
+            *count = count.saturating_add(1);
         }
         let most = counts.values().max()?;
         let index = self

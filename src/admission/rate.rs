@@ -2,7 +2,7 @@
 //! size for ever, which holds hashes and no address; it never refuses a client for what others do.
 
 use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::Client;
@@ -16,7 +16,7 @@ const WAYS: usize = 8;
 
 /// At 20 connections a second a stranger's bucket is full again after 50 ms, so that this is
 /// enough for 80,000 strangers a second, in 64 KB.
-const SETS: usize = 512;
+const SETS: NonZeroU16 = NonZeroU16::new(512).unwrap();
 
 /// The buckets of clients that are not full. No entry needs to be taken out: a bucket is in use
 /// until a moment, and after it the place is free.
@@ -52,22 +52,17 @@ impl Rates {
     /// that is turned away costs the client nothing.
     pub(super) fn admit(&mut self, client: Client, rate: NonZeroU32, now: Duration) -> bool {
         let now = nanoseconds(now);
-        let token = nanoseconds(Duration::from_secs(1)) / u64::from(rate.get());
+        let token = 1_000_000_000 / NonZeroU64::from(rate);
         let client = self.hasher.hash_one(client);
         if self.sets.is_empty() {
-            self.sets = vec![[Bucket::default(); WAYS]; SETS];
+            self.sets = vec![[Bucket::default(); WAYS]; SETS.get().into()];
         }
-        let index = usize::try_from(client % SETS as u64).unwrap_or_default();
-        let Some(set) = self.sets.get_mut(index) else {
-            return true;
-        };
-        let known = set
-            .iter()
-            .position(|bucket| bucket.client == client)
-            // Where every place is taken, who loses his gains: his bucket counts as full. So it is
-            // the one who gains least, and never a reason to refuse anybody.
-            .or_else(|| (0..WAYS).min_by_key(|way| set[*way].full_at));
-        let Some(bucket) = known.and_then(|way| set.get_mut(way)) else {
+        let index = usize::try_from(client % NonZeroU64::from(SETS)).unwrap_or_default();
+        let set = self.sets.get_mut(index).into_iter().flatten();
+        // Where every place is taken, who loses his gains: his bucket counts as full. So it is the
+        // one who gains least, and never a reason to refuse anybody.
+        let nearest = set.min_by_key(|bucket| (bucket.client != client, bucket.full_at));
+        let Some(bucket) = nearest else {
             return true;
         };
         let before = if bucket.client == client {
@@ -76,7 +71,7 @@ impl Rates {
             now
         };
         let full_at = before.saturating_add(token);
-        if full_at - now > nanoseconds(BURST) {
+        if full_at.saturating_sub(now) > nanoseconds(BURST) {
             return false;
         }
         *bucket = Bucket { client, full_at };
@@ -180,7 +175,7 @@ mod tests {
             for (client, rate, now) in clients {
                 let rate = NonZeroU32::new(rate).unwrap();
                 rates.admit(Client::V6(client), rate, Duration::from_nanos(now));
-                prop_assert_eq!(rates.sets.len(), SETS);
+                prop_assert_eq!(rates.sets.len(), usize::from(SETS.get()));
             }
             prop_assert!(size_of_val(&*rates.sets) <= 64 * 1024);
         }

@@ -36,12 +36,15 @@ pub fn qr_code(link: &str, colours: bool) -> Result<String, Error> {
     } else {
         ("", "")
     };
-    let (first, end) = (-BORDER, code.size() + BORDER);
+    let (first, end) = (-BORDER, code.size().saturating_add(BORDER));
     let mut text = String::new();
     for y in (first..end).step_by(2) {
         text += before;
         text.extend((first..end).map(|x| {
-            match (code.get_module(x, y), code.get_module(x, y + 1)) {
+            match (
+                code.get_module(x, y),
+                code.get_module(x, y.saturating_add(1)),
+            ) {
                 (false, false) => ' ',
                 (false, true) => '▄',
                 (true, false) => '▀',

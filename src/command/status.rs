@@ -205,6 +205,10 @@ fn count(things: u64) -> String {
 }
 
 /// A number in thousands (`step` 1000 or 1024), millions and so on, else in `one`. Rounded down.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a step is 1000 or 1024, and a rest is less than that"
+)]
 fn short(number: u64, step: u64, one: &str) -> String {
     let (mut value, mut rest) = (number, 0);
     let mut units = [one, "K", "M", "G", "T", "P", "E"].into_iter();

@@ -31,11 +31,15 @@ pub(super) struct Column(pub(super) &'static str, pub(super) Align, pub(super) u
 pub(super) fn table(out: &mut String, columns: &[Column], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = Vec::new();
     for (i, Column(heading, _, max)) in columns.iter().enumerate() {
-        let cells = rows.iter().map(|row| row[i].chars().count().min(*max));
+        let cells = rows.iter().filter_map(|row| row.get(i));
+        let cells = cells.map(|cell| cell.chars().count().min(*max));
         widths.push(cells.chain([heading.len()]).max().unwrap_or(0));
     }
-    let total = widths.iter().sum::<usize>() + GAP.len() * (columns.len() - 1);
-    widths[0] = widths[0].saturating_sub(total.saturating_sub(WIDTH));
+    let with_gaps = widths.iter().map(|width| width.saturating_add(GAP.len()));
+    let total = with_gaps.sum::<usize>().saturating_sub(GAP.len());
+    if let Some(first) = widths.first_mut() {
+        *first = first.saturating_sub(total.saturating_sub(WIDTH));
+    }
     let headings = columns.iter().map(|Column(heading, ..)| (*heading).into());
     let headings: Vec<String> = headings.collect();
     for row in [&headings].into_iter().chain(rows) {
@@ -70,18 +74,17 @@ pub(super) fn field(out: &mut String, label: &str, value: &str) {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = OneLine(text).to_string();
     let mut rest = text.trim_start();
-    let indent = &text[..text.len() - rest.len()];
+    let indent = text.strip_suffix(rest).unwrap_or_default();
     let width = width.saturating_sub(indent.len()).max(1);
     let mut lines = Vec::new();
     while let Some((end, _)) = rest.char_indices().nth(width) {
-        let (line, next) = match rest[end..].strip_prefix(' ') {
-            Some(next) => (&rest[..end], next),
-            None => rest[..end]
-                .rsplit_once(' ')
-                .map_or((&rest[..end], &rest[end..]), |(line, _)| {
-                    (line, &rest[line.len()..])
-                }),
-        };
+        let (mut line, mut next) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        if !next.starts_with(' ')
+            && let Some((words, _)) = line.rsplit_once(' ')
+        {
+            line = words;
+            next = rest.strip_prefix(words).unwrap_or_default();
+        }
         lines.push(format!("{indent}{line}"));
         rest = next.trim_start();
     }

@@ -111,7 +111,7 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
     known
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (1 + candidate.len() / 4).min(3))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 4).saturating_add(1).min(3))
         .min_by_key(|(distance, _)| *distance)
         .map_or_else(String::new, |(_, near)| format!("; did you mean '{near}'?"))
 }
@@ -122,9 +122,10 @@ struct Plain<'a>(&'a str);
 impl Display for Plain<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 200;
-        match self.0.char_indices().nth(LONGEST) {
+        let end = self.0.char_indices().nth(LONGEST);
+        match end.and_then(|(end, _)| self.0.get(..end)) {
             None => write!(f, "{}", OneLine(self.0)),
-            Some((end, _)) => write!(f, "{}…", OneLine(&self.0[..end])),
+            Some(start) => write!(f, "{}…", OneLine(start)),
         }
     }
 }

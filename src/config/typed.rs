@@ -210,12 +210,12 @@ fn unprivileged(port: NonZeroU16) -> NonZeroU16 {
 fn clashes(listeners: &[Listener], report: &mut Report) {
     for (i, second) in listeners.iter().enumerate() {
         let mut r = Reader::new("listener", &second.name, report);
-        let before = &listeners[..i];
-        if let Some(first) = before.iter().find(|first| first.port == second.port) {
+        let mut before = listeners.iter().take(i);
+        if let Some(first) = before.clone().find(|first| first.port == second.port) {
             let first = label("listener", &first.name);
             let message = format!("{first} has this public port already");
             r.refuse("port", &[second.port.to_string()], &message);
-        } else if let Some(first) = before.iter().find(|first| same_socket(first, second)) {
+        } else if let Some(first) = before.find(|first| same_socket(first, second)) {
             let first = label("listener", &first.name);
             let message = format!("{first} listens on this port already");
             r.refuse("bind_port", &[second.bind_port.to_string()], &message);

@@ -88,7 +88,7 @@ fn sections(safe: String) -> Result<Vec<Section>, String> {
         } else {
             handle
         };
-        *index += 1;
+        *index = index.saturating_add(1);
         sections.push(Section {
             kind,
             name,
@@ -153,7 +153,7 @@ impl Guard {
             Keyword::Option => self.option(&name, &value, false)?,
             Keyword::Package => package(&name, &value)?,
         }
-        self.statements += 1;
+        self.statements = self.statements.saturating_add(1);
         if self.sections > MAX_SECTIONS
             || self.statements > MAX_STATEMENTS
             || self.text.len() > MAX_BYTES
@@ -177,7 +177,7 @@ impl Guard {
         } else {
             self.text.extend(["config ", kind, " '", name, "'\n"]);
         }
-        self.sections += 1;
+        self.sections = self.sections.saturating_add(1);
         self.lists.clear();
         self.home = Home::Section;
         Ok(())

@@ -99,7 +99,7 @@ impl Daemon {
 fn sum<'a>(of_each: impl Iterator<Item = &'a Totals>) -> Totals {
     let mut sum = Totals::default();
     for totals in of_each {
-        sum += totals;
+        sum.add(totals);
     }
     sum
 }
@@ -133,5 +133,5 @@ fn resident_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
+    kilobytes.checked_mul(1024)
 }

@@ -65,6 +65,10 @@ impl Today {
 }
 
 /// The seconds of `+0530`, as `date +%z` prints it.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "four digits are a hundred hours at most"
+)]
 fn offset(text: &str) -> Option<i64> {
     let [sign, digits @ ..]: [u8; 5] = text.trim_end().as_bytes().try_into().ok()?;
     if !digits.iter().all(u8::is_ascii_digit) {

@@ -22,23 +22,26 @@ pub async fn receive(stream: &TcpStream) -> Result<Header, ReceiveError> {
     let mut bytes = vec![0; MAX_LEN];
     let mut received = 0;
     loop {
-        let peeked = match stream.peek(&mut bytes[received..]).await? {
+        let room = bytes.get_mut(received..).unwrap_or_default();
+        let peeked = match stream.peek(room).await? {
             0 => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
             peeked => peeked,
         };
-        let parsed = parse(&bytes[..received + peeked])?;
+        let known = received.saturating_add(peeked);
+        let parsed = parse(bytes.get(..known).unwrap_or_default())?;
         // What was peeked at stays readable: what belongs to the header must be taken out of the
         // socket, or the next peek would not wait.
-        let ours = match parsed {
-            Parsed::Complete { len, .. } => len - received,
-            Parsed::Incomplete => peeked,
+        let end = match parsed {
+            Parsed::Complete { len, .. } => len,
+            Parsed::Incomplete => known,
         };
-        let taken = stream.try_read(&mut bytes[received..received + ours])?;
+        let ours = bytes.get_mut(received..end).unwrap_or_default();
+        let taken = stream.try_read(ours)?;
+        received = received.saturating_add(taken);
         if let Parsed::Complete { header, .. } = parsed
-            && taken == ours
+            && received == end
         {
             return Ok(header);
         }
-        received += taken;
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Error> {
     let mut line = Line(bytes);
     match line.header() {
         Ok(header) => {
-            let len = bytes.len() - line.0.len();
+            let len = bytes.len().saturating_sub(line.0.len());
             Ok(Parsed::Complete { header, len })
         }
         Err(Stop::End) if bytes.len() < MAX_LEN => Ok(Parsed::Incomplete),
@@ -29,6 +29,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Error> {
 }
 
 /// `addresses` are of one family.
+#[expect(clippy::expect_used, reason = "writing into an array does not fail")]
 pub(super) fn encode(addresses: &Addresses) -> Encoded {
     let Addresses {
         source,

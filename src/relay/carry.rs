@@ -62,7 +62,8 @@ fn copy(
             return Ok(Poll::Pending);
         };
         let read = read.map_err(|_| Fault::Source)?;
-        sink.send(&buffer[..read]).map_err(|e| Fault::sink(&e))?;
+        let bytes = buffer.get(..read).ok_or(Fault::Source)?;
+        sink.send(bytes).map_err(|e| Fault::sink(&e))?;
         Ok(Poll::Ready(read))
     })
 }

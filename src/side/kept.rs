@@ -37,32 +37,36 @@ pub(super) fn is_much() -> bool {
     is_much
 }
 
+fn count(more: usize) {
+    ALL.set(ALL.get().saturating_add(more));
+}
+
 // === impl Kept ===
 
 impl Kept {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        ALL.set(ALL.get() + bytes.len());
+        count(bytes.len());
         Self { bytes, sent: 0 }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        ALL.set(ALL.get() + bytes.len());
+        count(bytes.len());
         self.bytes.extend_from_slice(bytes);
     }
 
     /// What is not sent yet.
     pub(super) fn rest(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        self.bytes.get(self.sent..).unwrap_or_default()
     }
 
     pub(super) fn note_sent(&mut self, count: usize) {
-        self.sent += count;
+        self.sent = self.sent.saturating_add(count);
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        ALL.set(ALL.get() - self.bytes.len());
+        ALL.set(ALL.get().saturating_sub(self.bytes.len()));
     }
 }
 

@@ -74,7 +74,7 @@ impl Pool {
         }
         match Ends::new() {
             Ok(ends) => {
-                self.made += 1;
+                self.made = self.made.saturating_add(1);
                 Some(ends)
             }
             Err(error) => {
@@ -126,13 +126,14 @@ impl Pipe {
     /// Moves what `source` has into it, as far as there is room, and returns how much that was.
     pub fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
         let moved = splice(source, None, &self.ends().write, None, *CAPACITY, FLAGS)?;
-        self.len += moved;
+        self.len = self.len.saturating_add(moved);
         Ok(moved)
     }
 
     /// Moves into `sink` what it takes.
     pub fn empty(&mut self, sink: impl AsFd) -> io::Result<()> {
-        self.len -= splice(&self.ends().read, None, sink, None, self.len, FLAGS)?;
+        let moved = splice(&self.ends().read, None, sink, None, self.len, FLAGS)?;
+        self.len = self.len.saturating_sub(moved);
         Ok(())
     }
 
@@ -141,11 +142,13 @@ impl Pipe {
         let mut bytes = Vec::with_capacity(self.len);
         while self.len > 0 {
             let room = spare_capacity(&mut bytes);
-            self.len -= rustix::io::read(&self.ends().read, room)?;
+            let read = rustix::io::read(&self.ends().read, room)?;
+            self.len = self.len.saturating_sub(read);
         }
         Ok(bytes)
     }
 
+    #[expect(clippy::expect_used, reason = "taken out by drop alone")]
     fn ends(&self) -> &Ends {
         self.ends.as_ref().expect("there until it is dropped")
     }
@@ -156,7 +159,7 @@ impl Drop for Pipe {
         let ends = self.ends.take();
         POOL.with_borrow_mut(|pool| match ends {
             Some(ends) if self.len == 0 => pool.idle.push(ends),
-            _ => pool.made -= 1,
+            _ => pool.made = pool.made.saturating_sub(1),
         });
     }
 }

@@ -109,15 +109,14 @@ impl Plain {
             waiting.push(bytes);
             return Ok(());
         }
-        let mut sent = 0;
-        while sent < bytes.len() {
-            let rest = &bytes[sent..];
-            let sent_more = self.stream.try_write_with(|stream| {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = self.stream.try_write_with(|stream| {
                 let flags = flags | SendFlags::NOSIGNAL;
                 rustix::net::send(stream, rest, flags).map_err(Into::into)
             });
-            match sent_more {
-                Ok(more) => sent += more,
+            match sent {
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.keep(Backlog::Bytes(Kept::new(rest.to_vec())));
                     break;
@@ -137,7 +136,10 @@ impl Plain {
 impl Side for Plain {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let most = if kept::is_much() { READ_LITTLE } else { READ };
-        self.poll_recv(cx, &mut buffer[..most])
+        let (room, _) = buffer
+            .split_at_mut_checked(most)
+            .ok_or(ErrorKind::InvalidInput)?;
+        self.poll_recv(cx, room)
     }
 
     fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -120,14 +120,14 @@ impl Identity {
         let random = SystemRandom::new();
         // Some time within the last weeks, or all proxies would tell when they were set up.
         let age = i64::from(u32::from_ne_bytes(random_bytes(&random)?) % (60 * 86_400));
-        let not_before = clock() - Duration::seconds(age);
+        let not_before = clock().saturating_sub(Duration::seconds(age));
         let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)
             .map_err(|_| Error::Random)?;
         let key = PrivateKeyDer::Pkcs8(key.as_ref().to_vec().into());
         let certificate = x509::self_signed(
             &plausible_name(&random)?,
             random_bytes(&random)?,
-            not_before..not_before + VALIDITY,
+            not_before..not_before.saturating_add(VALIDITY),
             &*load_key(&key).ok_or(Error::Random)?,
         )?;
 
@@ -229,16 +229,19 @@ fn plausible(now: OffsetDateTime) -> OffsetDateTime {
 
 /// A name as somebody's small server might have. Never the operator's: it would give him away.
 fn plausible_name(random: &SystemRandom) -> Result<String, Error> {
-    const CONSONANTS: &[u8; 16] = b"bcdfghjklmnprstv";
-    const VOWELS: &[u8; 4] = b"aeio";
-    let bytes: [u8; 12] = random_bytes(random)?;
-    let syllables = 3 + usize::from(bytes[0] % 3);
+    const CONSONANTS: &str = "bcdfghjklmnprstv";
+    const VOWELS: &str = "aeio";
+    const ENDINGS: [&str; 4] = [".net", ".com", ".org", ".net"];
+    let [ending, more, syllables @ ..]: [u8; 12] = random_bytes(random)?;
     let mut name = String::new();
-    for pair in bytes[1..].chunks_exact(2).take(syllables) {
-        name.push(CONSONANTS[usize::from(pair[0] % 16)].into());
-        name.push(VOWELS[usize::from(pair[1] % 4)].into());
+    let count = usize::from(more % 3).saturating_add(3);
+    for pair in syllables.chunks_exact(2).take(count) {
+        for (letters, byte) in [CONSONANTS, VOWELS].iter().zip(pair) {
+            name.extend(letters.chars().cycle().nth((*byte).into()));
+        }
     }
-    Ok(name + [".net", ".com", ".org", ".net"][usize::from(bytes[11] % 4)])
+    name.extend(ENDINGS.into_iter().cycle().nth(ending.into()));
+    Ok(name)
 }
 
 fn random_bytes<const N: usize>(random: &SystemRandom) -> Result<[u8; N], Error> {

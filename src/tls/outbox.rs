@@ -36,18 +36,21 @@ impl<'a> Outbox<'a> {
         size: usize,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> io::Result<()> {
-        if self.buffer.len() - self.filled < size {
+        if self.buffer.len().saturating_sub(self.filled) < size {
             self.send(Haste::WithNext)?;
         }
-        self.filled += encode(&mut self.buffer[self.filled..]).map_err(io::Error::other)?;
+        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let encoded = encode(room).map_err(io::Error::other)?;
+        self.filled = self.filled.saturating_add(encoded);
         Ok(())
     }
 
     pub(super) fn send(&mut self, haste: Haste) -> io::Result<()> {
         let filled = std::mem::take(&mut self.filled);
+        let records = self.buffer.get(..filled).unwrap_or_default();
         match haste {
-            Haste::Now => self.socket.send(&self.buffer[..filled]),
-            Haste::WithNext => self.socket.send_lazily(&self.buffer[..filled]),
+            Haste::Now => self.socket.send(records),
+            Haste::WithNext => self.socket.send_lazily(records),
         }
     }
 }

@@ -89,7 +89,8 @@ impl Tls {
             }
             let received = with_buffer(|plain| {
                 let received = ready!(self.poll_receive(cx, plain))?;
-                self.early.extend_from_slice(&plain[..received.plain]);
+                let early = plain.get(..received.plain).unwrap_or_default();
+                self.early.extend_from_slice(early);
                 Poll::Ready(Ok::<_, Error>(received))
             });
             let received = ready!(received)?;
@@ -113,21 +114,23 @@ impl Tls {
     ) -> Poll<Result<Received, Error>> {
         with_buffer(|cipher| {
             let kept = self.partial.len();
-            if kept == cipher.len() {
+            let end = cipher.len().saturating_sub(self.spare(cipher.len()));
+            let Some(room) = cipher.get_mut(kept..end).filter(|room| !room.is_empty()) else {
                 self.broken = true;
                 let error = rustls::Error::General("a message is too long".into());
                 return Poll::Ready(Err(Error::Protocol(error)));
-            }
-            let end = kept + self.room(cipher.len());
-            let read = ready!(self.socket.poll_recv(cx, &mut cipher[kept..end]));
-            let read = read.map_err(Error::Left)?;
+            };
+            let read = ready!(self.socket.poll_recv(cx, room)).map_err(Error::Left)?;
             if read == 0 && kept > 0 {
                 // An end in the middle of a record is no end: somebody has cut the connection. One
                 // between records may be, since not every client says close_notify.
                 return Poll::Ready(Err(Error::Left(ErrorKind::UnexpectedEof.into())));
             }
-            cipher[..kept].copy_from_slice(&self.partial);
-            let cipher = &mut cipher[..kept + read];
+            if let Some(begun) = cipher.get_mut(..kept) {
+                begun.copy_from_slice(&self.partial);
+            }
+            let filled = kept.saturating_add(read);
+            let cipher = cipher.get_mut(..filled).unwrap_or_default();
             let mut received = Received {
                 end: read == 0,
                 ..Received::default()
@@ -135,7 +138,7 @@ impl Tls {
             let processed = self.process(cipher, plain, &mut received);
             self.broken = received.error.is_some() || processed.is_err();
             match processed {
-                Ok(used) => self.partial = cipher[used..].to_vec(),
+                Ok(used) => self.partial = cipher.get(used..).unwrap_or_default().to_vec(),
                 Err(error) if received.plain == 0 => return Poll::Ready(Err(error)),
                 // What was read before comes first; the next read tells.
                 Err(_) => {}
@@ -144,18 +147,17 @@ impl Tls {
         })
     }
 
-    /// How much more to read into a buffer of `size` bytes. Where the length of the record that has
-    /// begun is known, as many like it as fit: then the last that comes is whole, as a rule, and
-    /// nothing of it has to be kept.
-    fn room(&self, size: usize) -> usize {
-        let kept = self.partial.len();
+    /// How much of a buffer of `size` bytes not to read into. Where the length of the record that
+    /// has begun is known, what is left beside as many like it as fit: then the last that comes is
+    /// whole, as a rule, and nothing of it has to be kept.
+    fn spare(&self, size: usize) -> usize {
         if let [_, _, _, high, low, ..] = self.partial[..] {
-            let record = HEADER + usize::from(u16::from_be_bytes([high, low]));
-            if kept < record && record <= size {
-                return size / record * record - kept;
+            let record = usize::from(u16::from_be_bytes([high, low])).saturating_add(HEADER);
+            if self.partial.len() < record && record <= size {
+                return size.checked_rem(record).unwrap_or(0);
             }
         }
-        size - kept
+        0
     }
 
     /// Lets rustls have `cipher`, sends what it answers, and returns how many bytes are used up.
@@ -170,17 +172,20 @@ impl Tls {
             let mut used = 0;
             loop {
                 // Always all that is left: rustls remembers where in it a message begins.
+                let rest = cipher.get_mut(used..).unwrap_or_default();
                 let UnbufferedStatus { mut discard, state } =
-                    self.session.process_tls_records(&mut cipher[used..]);
+                    self.session.process_tls_records(rest);
                 let mut idle = false;
                 match state {
                     Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                         while let Some(record) = traffic.next_record() {
                             let record = record?;
-                            discard += record.discard;
+                            discard = discard.saturating_add(record.discard);
                             // Plain bytes are fewer than those of the records they came in.
-                            let end = received.plain + record.payload.len();
-                            plain[received.plain..end].copy_from_slice(record.payload);
+                            let end = received.plain.saturating_add(record.payload.len());
+                            let room = plain.get_mut(received.plain..end);
+                            room.ok_or(rustls::Error::PeerSentOversizedRecord)?
+                                .copy_from_slice(record.payload);
                             received.plain = end;
                         }
                     }
@@ -193,7 +198,7 @@ impl Tls {
                     Ok(_) => idle = true,
                     Err(error) => received.error = Some(error),
                 }
-                used += discard;
+                used = used.saturating_add(discard);
                 // After an error only the alert is left to be sent.
                 let failed = received.error.is_some() && !self.session.wants_write();
                 if idle || failed {
@@ -249,7 +254,8 @@ impl Side for Box<Tls> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
-            buffer[..early.len()].copy_from_slice(&early);
+            let room = buffer.get_mut(..early.len());
+            room.ok_or(ErrorKind::InvalidInput)?.copy_from_slice(&early);
             return Poll::Ready(Ok(early.len()));
         }
         loop {

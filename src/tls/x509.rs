@@ -173,7 +173,7 @@ pub(super) fn self_signed(
             write_algorithm(fields.next());
             fields
                 .next()
-                .write_bitvec_bytes(&signature, 8 * signature.len());
+                .write_bitvec_bytes(&signature, signature.len().saturating_mul(8));
         });
     }))
 }

@@ -114,7 +114,7 @@ impl<P: Future<Output = ()> + Unpin> Race<P> {
     }
 
     fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {
-        self.started += 1;
+        self.started = self.started.saturating_add(1);
         let started = Instant::now();
         let stream = connect(address, self.allow_private).inspect_err(|error| {
             if let DialError::Shortage(error) = error {

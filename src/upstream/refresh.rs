@@ -76,6 +76,9 @@ impl Upstream {
     }
 
     async fn keep_found(self: Arc<Self>, entry: usize, address: HostPort) {
+        let Some(doubted) = self.doubted.get(entry) else {
+            return;
+        };
         let mut retry = RETRY_FIRST;
         loop {
             let good = self.find(entry, &address).await;
@@ -88,9 +91,9 @@ impl Upstream {
             retry = if good {
                 RETRY_FIRST
             } else {
-                RETRY_LAST.min(retry * 2)
+                RETRY_LAST.min(retry.saturating_mul(2))
             };
-            let _ = timeout(pause, self.doubted[entry].notified()).await;
+            let _ = timeout(pause, doubted.notified()).await;
             sleep_until(found + least).await;
         }
     }

@@ -88,7 +88,9 @@ impl State {
 
     /// Takes over where `entry` leads now; a bad answer leaves the addresses of the last good one.
     pub(super) fn answered(&mut self, entry: usize, answer: Result<Answer, String>) {
-        let entry = &mut self.entries[entry];
+        let Some(entry) = self.entries.get_mut(entry) else {
+            return;
+        };
         let was_bad = entry.error.is_some();
         entry.take_over(answer);
         match &entry.error {

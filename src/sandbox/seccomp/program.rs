@@ -3,6 +3,8 @@
 
 // Numbers of the kernel's, none of which is larger than where it goes, or negative.
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+// A mistake ends the compiler.
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::mem::offset_of;
 

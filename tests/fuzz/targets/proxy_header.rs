@@ -7,7 +7,10 @@ use waproxy::proxy_header::{Header, MAX_LEN, Parsed, Version, encode, parse};
 pub fn run(data: &[u8]) {
     let whole = parse(data);
     if let Ok(Parsed::Complete { len, .. }) = whole {
-        assert!(len <= data.len() && len <= MAX_LEN, "takes what is not its own");
+        assert!(
+            len <= data.len() && len <= MAX_LEN,
+            "takes what is not its own"
+        );
     }
     let ends = 0..=data.len().min(MAX_LEN);
     let mut verdicts = ends.map(|end| (end, parse(&data[..end])));
@@ -25,7 +28,11 @@ pub fn run(data: &[u8]) {
         "waits for ever"
     );
 
-    if let Ok(Parsed::Complete { header: Header::Proxied(addresses), .. }) = whole {
+    if let Ok(Parsed::Complete {
+        header: Header::Proxied(addresses),
+        ..
+    }) = whole
+    {
         for version in [Version::V1, Version::V2] {
             let encoded = encode(version, &addresses);
             let expected = Parsed::Complete {

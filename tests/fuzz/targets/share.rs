@@ -24,7 +24,8 @@ pub fn run(data: &[u8]) {
             !one.accept_proxy && (one.service == "auto" && one.tls || one.service == "chat")
         };
         let carries_media = |one: &ListenerStatus| {
-            !one.accept_proxy && one.tls == (one.service == "auto")
+            !one.accept_proxy
+                && one.tls == (one.service == "auto")
                 && ["auto", "media"].contains(&one.service.as_str())
         };
         assert!(
@@ -37,8 +38,16 @@ pub fn run(data: &[u8]) {
     let query = shared.link.strip_prefix("https://wa.me/proxy?").unwrap();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%=&".contains(&byte);
     assert!(query.bytes().all(plain), "{query}");
-    let pairs: Vec<_> = query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
-    let [("host", name), ("chatPort", chat), ("mediaPort", media), ("chatTLS", tls)] = pairs[..]
+    let pairs: Vec<_> = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap())
+        .collect();
+    let [
+        ("host", name),
+        ("chatPort", chat),
+        ("mediaPort", media),
+        ("chatTLS", tls),
+    ] = pairs[..]
     else {
         panic!("other parameters in {query}");
     };

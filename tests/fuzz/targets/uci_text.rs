@@ -10,7 +10,12 @@ use waproxy::config::{Certificate, Config};
 /// Every option as a list, which takes one value as well as several.
 pub fn of_sections(sections: &[Section]) -> String {
     let mut text = Text::default();
-    for Section { kind, name, options } in sections {
+    for Section {
+        kind,
+        name,
+        options,
+    } in sections
+    {
         text.section(kind, name);
         for (name, values) in options {
             text.list(name, values);
@@ -27,7 +32,10 @@ pub fn of_config(config: &Config) -> String {
     text.option("workers", config.workers);
     let limits = &config.limits;
     text.option("max_connections", limits.max_connections);
-    text.count("max_connections_per_client", limits.max_connections_per_client);
+    text.count(
+        "max_connections_per_client",
+        limits.max_connections_per_client,
+    );
     text.count("max_rate_per_client", limits.max_rate_per_client);
     text.count("max_handshakes", limits.max_handshakes);
     let timeouts = &config.timeouts;

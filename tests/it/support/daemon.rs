@@ -53,7 +53,7 @@ impl Daemon {
         let folder = Folder::new();
         chown(folder.path(), Some(user), Some(user)).unwrap();
         // The way to the one that cargo made may be closed to others.
-        let program = folder.join("waproxy");
+        let program = folder.join(PROGRAM);
         fs::copy(WAPROXY, &program).unwrap();
         let mut words = as_user(user);
         words.push(program.to_str().unwrap().to_owned());
@@ -292,7 +292,7 @@ impl Drop for Daemon {
         assert!(!log.contains("panicked"), "the daemon panicked:\n{log}");
         assert_gives_nobody_away(log.as_bytes(), "the log");
         let folder = self.folder.path();
-        assert_folder_gives_nobody_away(folder, &folder.join(FILE));
+        assert_folder_gives_nobody_away(folder, &[FILE, PROGRAM].map(|name| folder.join(name)));
     }
 }
 
@@ -319,6 +319,8 @@ pub fn command_at(folder: &Path, command: &str, options: &[&str]) -> Command {
 }
 
 const FILE: &str = "waproxy.config";
+/// A copy for another user.
+const PROGRAM: &str = "waproxy";
 const CONTROL: &str = "control.sock";
 
 fn run_command(program: &[String], folder: &Folder) -> Command {

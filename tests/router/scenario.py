@@ -178,7 +178,8 @@ def a_right_change_is_followed_and_nobody_is_cut(router):
     with connect(CHAT, tls=True) as held:
         ping(held)
         router.run("uci set waproxy.web_plain.enabled=1; uci set waproxy.web_plain.service=media")
-        router.run("uci set waproxy.main.max_connections_per_client=0; uci commit waproxy")
+        router.run("uci set waproxy.main.max_connections_per_client=0; uci set waproxy.main.max_rate_per_client=0")
+        router.run("uci commit waproxy")
         router.run("/etc/init.d/waproxy reload")
 
         def web_serves():
@@ -222,6 +223,19 @@ def it_comes_back_from_crash_after_crash(router):
         wait_for("it serves", serves)
         longest = max(longest, time.monotonic() - begin)
     print(f"   {CRASHES} crashes in a row, the longest absence {longest:.1f} s")
+
+
+def a_clock_that_jumps_by_years_ends_nothing(router):
+    before, now = router.pid(), int(router.run("date +%s"))
+    with connect(CHAT, tls=True) as held:
+        ping(held)
+        # Past the end of 32 bits, to before any certificate, and back.
+        for moment in (2**31 - 3, 2**31 + 10**8, 10**9, now):
+            router.run(f"date -s @{moment}")
+            time.sleep(4)
+            ping(held)
+            assert serves()
+    assert router.pid() == before, "it was started anew"
 
 
 def many_are_held(router):
@@ -314,6 +328,7 @@ STEPS = [
     a_wrong_change_changes_nothing,
     it_comes_back_after_a_kill_with_what_was_right,
     it_comes_back_from_crash_after_crash,
+    a_clock_that_jumps_by_years_ends_nothing,
     many_are_held,
     a_neighbour_eats_all_memory,
     power_is_cut_while_a_certificate_is_made,

@@ -230,7 +230,7 @@ def a_clock_that_jumps_by_years_ends_nothing(router):
     with connect(CHAT, tls=True) as held:
         ping(held)
         # Past the end of 32 bits, to before any certificate, and back.
-        for moment in (2**31 - 3, 2**31 + 10**8, 10**9, now):
+        for moment in (2**31 - 3, 10**9, now):
             router.run(f"date -s @{moment}")
             time.sleep(4)
             ping(held)

@@ -26,10 +26,10 @@ pub(super) struct Peer {
     left: bool,
     /// The peer has reset the connection,
     pub(super) was_reset: bool,
-    /// and a call has told,
-    told: bool,
-    /// or was ready for it.
-    noticed: bool,
+    /// the relay knows,
+    pub(super) noticed: bool,
+    /// and from a call that tells it once.
+    pub(super) told: bool,
     /// A read has told of the end.
     end_read: bool,
     /// How much the peer takes now.
@@ -59,8 +59,8 @@ impl Default for Peer {
             ended: false,
             left: false,
             was_reset: false,
-            told: false,
             noticed: false,
+            told: false,
             end_read: false,
             room: 0,
             taken: Vec::new(),
@@ -120,9 +120,19 @@ impl Peer {
         self.left || self.was_reset
     }
 
+    /// Whether a read would bring nothing.
+    pub(super) fn is_heard(&self) -> bool {
+        self.unread.is_empty() && self.end_read == self.ended
+    }
+
+    /// Whether it has to take something before it can be sent more.
+    pub(super) fn is_full(&self) -> bool {
+        !self.kept.is_empty() && self.room == 0
+    }
+
     /// What moves for a relay. Bytes that it throws away do not.
     pub(super) fn seen(&self) -> impl PartialEq + use<> {
-        let heard = (self.end_read, self.told, self.noticed);
+        let heard = (self.end_read, self.noticed, self.told);
         (heard, self.sent, self.kept.len(), self.finished)
     }
 
@@ -131,7 +141,7 @@ impl Peer {
         if self.was_reset {
             // Linux tells so of a reset that it has told of, or that came after an end.
             let told_before = self.told || self.ended;
-            self.told = true;
+            (self.noticed, self.told) = (true, true);
             return Err(if told_before {
                 ErrorKind::BrokenPipe.into()
             } else {
@@ -171,6 +181,7 @@ impl Side for Handle {
             return Poll::Ready(Ok(n));
         }
         if peer.was_reset {
+            peer.noticed = true;
             return Poll::Ready(if std::mem::replace(&mut peer.told, true) {
                 Ok(0)
             } else {

@@ -63,7 +63,7 @@ pub fn of_config(config: &Config) -> String {
         text.section("listener", &listener.name);
         text.option("port", listener.port);
         text.option("bind_port", listener.bind_port);
-        text.list("bind_address", &listener.bind_address);
+        text.list("bind_address", listener.bind_address);
         text.option("service", &listener.upstream.name);
         text.flag("tls", listener.tls);
         text.flag("accept_proxy", listener.accept_proxy);

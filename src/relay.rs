@@ -344,7 +344,7 @@ fn pump(
             Flow::Open | Flow::Held => {
                 match sink.poll_drained(cx) {
                     Poll::Ready(drained) => drained.map_err(|e| Fault::sink(&e))?,
-                    Poll::Pending if source.poll_reset(cx).is_ready() => {
+                    Poll::Pending if !gone && source.poll_reset(cx).is_ready() => {
                         return Err(Fault::SourceBlocked);
                     }
                     Poll::Pending => {
@@ -380,3 +380,6 @@ fn pump(
     cx.waker().wake_by_ref();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

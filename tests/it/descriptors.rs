@@ -28,9 +28,9 @@ fn running_out_of_descriptors_is_counted_and_heals() {
     // From now on no file can be opened.
     daemon.limit("nofile", 3);
     let mut waiting: Vec<_> = (0..20).map(|_| daemon.connect("plain")).collect();
-    let busy_before = processor_time(&daemon);
+    let busy_before = daemon.processor_time();
     thread::sleep(Duration::from_secs(3));
-    let busy = processor_time(&daemon).saturating_sub(busy_before);
+    let busy = daemon.processor_time().saturating_sub(busy_before);
     assert!(
         busy < Duration::from_millis(1500),
         "accepting spins: {busy:?} of work in 3 s"
@@ -112,18 +112,4 @@ fn ping(stream: &mut TcpStream) {
 fn try_ping(stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(b"ping")?;
     stream.read_exact(&mut [0; 4])
-}
-
-/// What the daemon has used of the processors.
-fn processor_time(daemon: &Daemon) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().unwrap())
-        .sum();
-    // A tick is a hundredth of a second on every Linux of today.
-    Duration::from_millis(ticks * 10)
 }

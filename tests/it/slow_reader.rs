@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, read_to_end};
+use crate::support::client::{Ending, read_to_end, reset};
 use crate::support::random::Pattern;
 use crate::support::relayed::{Kind, Stage};
 use crate::support::setup::Setup;
@@ -60,6 +60,33 @@ fn a_client_that_never_reads_again_is_cut_after_idle_timeout_with_a_reset() {
     }
 }
 
+#[test]
+fn a_reset_that_waits_for_a_slow_upstream_costs_no_time_and_arrives() {
+    let stage = Stage::new(Setup::new());
+    let (mut client, mut upstream) = stage.connect_plain();
+    let mut bytes = vec![0; SIZE];
+    Pattern::new(SEED).fill(&mut bytes);
+    // As much as there is room for on the way.
+    client.set_write_timeout(Some(A_MOMENT)).unwrap();
+    client.write_all(&bytes).unwrap_err();
+    reset(client);
+    thread::sleep(A_MOMENT);
+
+    let before = stage.daemon.processor_time();
+    thread::sleep(4 * A_MOMENT);
+    let used = stage.daemon.processor_time() - before;
+    assert!(used < A_MOMENT, "{used:?} of {:?}", 4 * A_MOMENT);
+    let (bytes, ending) = read_to_end(&mut upstream);
+    Pattern::new(SEED).check(&bytes).unwrap();
+    assert_eq!(ending, Ending::Reset);
+    let reason = "reset_by_client";
+    stage
+        .daemon
+        .until(reason, |status| status.ended("plain", reason) == 1);
+}
+
+/// Long enough for whatever is at hand to be done.
+const A_MOMENT: Duration = Duration::from_millis(500);
 const HALF_CLOSE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 const SEED: u64 = 7;

@@ -255,6 +255,20 @@ impl Daemon {
         self.files().filter(|file| !is_pipe(file)).count()
     }
 
+    /// What the daemon has used of the processors.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum();
+        // A tick is a hundredth of a second on every Linux of today.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The number of pipes of which it has both ends.
     pub fn open_pipes(&self) -> u64 {
         let mut ends: Vec<_> = self.files().filter(|file| is_pipe(file)).collect();

@@ -1,0 +1,317 @@
+//! The relay between two [`Peer`]s that speak, take, end, leave and reset in any order, and the rules
+//! that must hold after every step. Where nothing wakes the relay, nothing may be left for it to do.
+
+mod peer;
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use proptest::prelude::*;
+
+use self::peer::{Handle, Peer};
+use super::{End, Patience, Relay};
+use crate::deadline;
+use crate::side::READ;
+use crate::stats::Counters;
+
+const PATIENCE: Patience = Patience {
+    idle: 9,
+    half_close: 4,
+};
+
+/// Polls after which a relay that still wants more is taken to spin.
+const MANY: usize = 20_000;
+
+/// What happens next, at the side of the client or the other.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The peer says so many bytes more.
+    Say(bool, usize),
+    /// The peer has room for so many bytes more.
+    Take(bool, usize),
+    /// A read from now on brings no more than this at once.
+    Bite(bool, usize),
+    /// The peer says that it will say no more.
+    End(bool),
+    /// The peer ends and is gone: what it is sent from now on it answers with a reset.
+    Leave(bool),
+    /// The peer resets the connection.
+    Reset(bool),
+    /// The runtime gets around to what was woken.
+    Run,
+    /// The relay is polled though nothing woke it.
+    Poll,
+    /// A second passes.
+    Tick,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let many = prop_oneof![1..9usize, 1..5_000usize, READ - 1..3 * READ];
+    let side = any::<bool>;
+    let step = prop_oneof![
+        6 => (side(), many.clone()).prop_map(|(side, n)| Step::Say(side, n)),
+        6 => (side(), many.clone()).prop_map(|(side, n)| Step::Take(side, n)),
+        2 => (side(), prop_oneof![64..4_096usize, Just(READ)]).prop_map(|(side, n)| Step::Bite(side, n)),
+        2 => side().prop_map(Step::End),
+        1 => side().prop_map(Step::Leave),
+        1 => side().prop_map(Step::Reset),
+        9 => Just(Step::Run),
+        1 => Just(Step::Poll),
+        3 => Just(Step::Tick),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn whatever_peers_do_what_they_said_arrives_and_how_they_left(steps in steps()) {
+        let mut stage = Stage::new();
+        for step in steps {
+            stage.play(step);
+        }
+        stage.run();
+        // With room for all of it, all of it arrives, and then it is over for want of more.
+        for side in [true, false] {
+            stage.play(Step::Take(side, usize::MAX / 4));
+        }
+        stage.run();
+        for _ in 0..3 * PATIENCE.idle {
+            stage.play(Step::Tick);
+            stage.run();
+        }
+        assert!(stage.end.is_some(), "never ends");
+    }
+}
+
+/// A relay, its peers, and a runtime with nothing else to do.
+struct Stage {
+    relay: Option<Relay<Handle, Handle>>,
+    client: Handle,
+    upstream: Handle,
+    counters: Rc<Counters>,
+    woken: Arc<Woken>,
+    waker: Waker,
+    /// Seconds since anything moved that the relay can see.
+    quiet: u32,
+    end: Option<End>,
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Stage {
+    fn new() -> Self {
+        let (client, upstream) = (Handle::default(), Handle::default());
+        let counters = Rc::new(Counters::default());
+        let relay = Relay::new(
+            client.clone(),
+            upstream.clone(),
+            PATIENCE,
+            Rc::clone(&counters),
+        );
+        let woken = Arc::new(Woken(true.into()));
+        Self {
+            relay: Some(relay),
+            client,
+            upstream,
+            counters,
+            waker: Arc::clone(&woken).into(),
+            woken,
+            quiet: 0,
+            end: None,
+        }
+    }
+
+    fn play(&mut self, step: Step) {
+        let side = |is_client| {
+            if is_client {
+                &self.client
+            } else {
+                &self.upstream
+            }
+        };
+        match step {
+            Step::Say(at, n) => side(at).0.borrow_mut().say(n),
+            Step::Take(at, n) => side(at).0.borrow_mut().take(n),
+            Step::Bite(at, n) => side(at).0.borrow_mut().bite = n,
+            Step::End(at) => side(at).0.borrow_mut().end(),
+            Step::Leave(at) => side(at).0.borrow_mut().leave(),
+            Step::Reset(at) => side(at).0.borrow_mut().reset(),
+            Step::Run => self.run(),
+            Step::Poll => self.poll(),
+            Step::Tick => {
+                // Time passes only where the runtime keeps up.
+                self.run();
+                self.quiet += 1;
+                deadline::tick();
+                self.run();
+            }
+        }
+    }
+
+    /// Polls for as long as something wakes, as a runtime does.
+    fn run(&mut self) {
+        for _ in 0..MANY {
+            if !self.woken.0.swap(false, Ordering::Relaxed) {
+                return self.check_nothing_is_left();
+            }
+            self.poll();
+        }
+        panic!("spins");
+    }
+
+    fn poll(&mut self) {
+        let before = self.seen();
+        let Some(relay) = &mut self.relay else {
+            return;
+        };
+        let polled = Pin::new(relay).poll(&mut Context::from_waker(&self.waker));
+        self.check_always();
+        if let Poll::Ready(end) = polled {
+            self.check_end(end);
+            self.end = Some(end);
+            self.relay = None;
+        } else if before != self.seen() {
+            self.quiet = 0;
+        }
+    }
+
+    /// What moved, as far as a relay can tell.
+    fn seen(&self) -> impl PartialEq + use<> {
+        [&self.client, &self.upstream].map(|side| side.0.borrow().seen())
+    }
+
+    fn directions(&self) -> [(std::cell::Ref<'_, Peer>, std::cell::Ref<'_, Peer>, u64); 2] {
+        let (client, upstream) = (&self.client.0, &self.upstream.0);
+        [
+            (
+                client.borrow(),
+                upstream.borrow(),
+                self.counters.bytes_up.value(),
+            ),
+            (
+                upstream.borrow(),
+                client.borrow(),
+                self.counters.bytes_down.value(),
+            ),
+        ]
+    }
+
+    fn check_always(&self) {
+        for (source, sink, counted) in self.directions() {
+            assert!(source.said.starts_with(&sink.taken), "not what was said");
+            assert!(sink.kept.len() <= READ, "keeps more than one read");
+            assert_eq!(counted, sink.sent as u64, "counts what was not sent");
+            if sink.finished {
+                assert!(source.ended, "ends what has not ended");
+                let all = sink.gone() || sink.taken == source.said;
+                assert!(all, "ends before all that was said");
+            }
+        }
+    }
+
+    /// Where nothing wakes it, each direction waits for its peers.
+    fn check_nothing_is_left(&self) {
+        if self.relay.is_none() {
+            return;
+        }
+        for (source, sink, _) in self.directions() {
+            if source.was_reset && !source.ended {
+                assert!(source.noticed, "does not notice a reset");
+                assert!(sink.is_full(), "does not carry a reset over");
+            }
+            if sink.told {
+                assert!(source.is_heard() || source.is_full(), "does not listen on");
+            }
+            if source.gone() || sink.gone() {
+                continue;
+            }
+            assert!(sink.kept.is_empty() || sink.is_full(), "does not send on");
+            if sink.kept.is_empty() {
+                assert!(source.is_heard(), "does not read on");
+                assert!(sink.finished || !source.ended, "does not carry an end over");
+            }
+        }
+        assert!(self.quiet <= self.patience(), "waits {} s", self.quiet);
+    }
+
+    /// How long nothing may move.
+    fn patience(&self) -> u32 {
+        let (client, upstream) = (self.client.0.borrow(), self.upstream.0.borrow());
+        let sides = [&client, &upstream];
+        let is_reset = sides.iter().any(|side| side.was_reset && !side.ended);
+        // It takes slowly, or is not sent any more what the other may still say.
+        let is_slow = sides.iter().any(|side| side.is_full()) || upstream.told;
+        let is_half = sides.iter().any(|side| side.finished);
+        if is_reset || is_half && !is_slow {
+            PATIENCE.half_close
+        } else {
+            PATIENCE.idle
+        }
+    }
+
+    fn check_end(&self, end: End) {
+        for (source, sink, _) in self.directions() {
+            let whole = sink.gone() || sink.taken == source.said;
+            match end {
+                End::Closed => {
+                    assert!(source.ended, "{end:?}, and one has not ended");
+                    assert!(whole && !sink.got_reset, "{end:?}, and not as the peer has");
+                }
+                End::ResetByClient | End::ResetByUpstream => {
+                    let by_client = end == End::ResetByClient;
+                    let (from, to) = if by_client {
+                        (&self.client, &self.upstream)
+                    } else {
+                        (&self.upstream, &self.client)
+                    };
+                    let (from, to) = (from.0.borrow(), to.0.borrow());
+                    assert!(from.was_reset, "{end:?}, who has not reset it");
+                    assert!(
+                        to.got_reset && !from.got_reset,
+                        "{end:?} is not carried over"
+                    );
+                    let stuck = !to.kept.is_empty() && self.quiet > PATIENCE.half_close;
+                    let arrived = to.gone() || to.taken == from.said;
+                    assert!(
+                        arrived || stuck,
+                        "{end:?}, and not all that was said before"
+                    );
+                }
+                End::IdleTimeout | End::HalfCloseTimeout => {
+                    let patience = if end == End::IdleTimeout {
+                        assert!(!sink.finished, "{end:?} after an end");
+                        PATIENCE.idle
+                    } else {
+                        let any = self.client.0.borrow().ended || self.upstream.0.borrow().ended;
+                        assert!(any, "{end:?}, and none has ended");
+                        PATIENCE.half_close
+                    };
+                    assert!(self.quiet > patience, "{end:?} after {} s", self.quiet);
+                    assert!(
+                        sink.kept.is_empty() || sink.got_reset,
+                        "a part looks like all"
+                    );
+                }
+            }
+        }
+        if end == End::Closed {
+            let told = self
+                .directions()
+                .iter()
+                .any(|(_, sink, _)| sink.finished || sink.gone());
+            assert!(told, "the first end is not carried over");
+        }
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -13,6 +13,10 @@ use crate::side::{Plain, READ, Side};
 #[derive(Clone, Default)]
 pub(super) struct Handle(pub(super) Rc<RefCell<Peer>>);
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that a socket or its peer may know"
+)]
 pub(super) struct Peer {
     /// All that the peer has said.
     pub(super) said: Vec<u8>,
@@ -84,7 +88,10 @@ impl Peer {
         }
         let start = self.said.len();
         // No part of it looks like another.
-        let bytes = (start..start + n).map(|i| (i ^ (i >> 8) * 31) as u8);
+        let bytes = (start..start + n).map(|i| {
+            let [low, middle, high, ..] = i.to_le_bytes();
+            low ^ middle.wrapping_mul(31) ^ high.wrapping_mul(17)
+        });
         self.said.extend(bytes);
         self.unread.extend(&self.said[start..]);
         wake(&mut self.reader);

@@ -45,14 +45,15 @@ fn a_proxy_in_use_grows_nowhere_and_counts_to_the_byte() {
         failing,
         seeds: 0,
     };
+    let length = length();
+    let interval = Duration::from_secs(if length >= LONG { 10 } else { 1 });
     // What is opened or allocated once, and kept, is no growth.
-    soak.run(WARM_UP, Duration::from_secs(1));
+    soak.run(WARM_UP.max(length / 4), interval);
     let before = soak.measure();
 
-    let length = length();
-    let interval = if length >= LONG { 10 } else { 1 };
-    soak.run(length, Duration::from_secs(interval));
+    soak.run(length, interval);
 
+    soak.compare();
     let after = soak.measure();
     println!("before: {before:?}\nafter:  {after:?}");
     assert!(
@@ -62,7 +63,6 @@ fn a_proxy_in_use_grows_nowhere_and_counts_to_the_byte() {
     // One may be a health check under way.
     assert!(after.files <= before.files + 1, "files grew: {after:?}");
     assert!(after.pipes <= MOST_PIPES, "pipes grew: {after:?}");
-    soak.compare();
 }
 
 const WARM_UP: Duration = Duration::from_secs(8);

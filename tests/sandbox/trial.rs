@@ -1,8 +1,8 @@
 //! Tries the sandbox on this kernel and CPU: each trial enters it in a process of its own and makes
 //! one call, and what became of that is compared with what should have.
 //!
-//!     trial           all of them, each with its verdict; fails where one is wrong
-//!     trial NAME      that one
+//!     trial               all of them, each with its verdict; fails where one is wrong
+//!     trial --one NAME    that one
 //!
 //! Wants a kernel with seccomp. As root it says the most: then nothing but the sandbox forbids these
 //! calls, whose arguments lead nowhere.
@@ -53,7 +53,9 @@ struct Trial {
 }
 
 fn main() -> ExitCode {
-    if let Some(name) = env::args().nth(1) {
+    let mut words = env::args().skip(1);
+    // Other words are what `cargo test` is to look for.
+    if let (Some("--one"), Some(name)) = (words.next().as_deref(), words.next()) {
         let trial = TRIALS.iter().find(|trial| trial.name == name);
         let trial = trial.unwrap_or_else(|| panic!("no trial has the name {name}"));
         waproxy::sandbox::enter();
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
 fn passes(trial: &Trial) -> bool {
     let mut command = Command::new(env::current_exe().unwrap());
     let ended = command
-        .arg(trial.name)
+        .args(["--one", trial.name])
         .stdin(Stdio::null())
         .output()
         .unwrap();

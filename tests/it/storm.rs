@@ -57,7 +57,7 @@ fn storm(kind: Kind) {
     let mut memory = vec![];
     // How many are busy at the same time is another number each time, so one storm may need more
     // than the one before; but what leaks does so in each.
-    while memory.len() < 5 && !memory.last_chunk().is_some_and(|[a, b]| *b < a + LEFT) {
+    while memory.len() < 5 && memory.last_chunk().is_none_or(|[a, b]| *b >= a + LEFT) {
         let start = Instant::now();
         let moved = blow(kind, daemon.port(kind.listener()));
         println!(

@@ -60,8 +60,7 @@ fn a_proxy_in_use_grows_nowhere_and_counts_to_the_byte() {
         after.memory < before.memory + LEFT,
         "memory grew: {before:?}, {after:?}"
     );
-    // One may be a health check under way.
-    assert!(after.files <= before.files + 1, "files grew: {after:?}");
+    assert!(after.files <= before.files, "files grew: {after:?}");
     assert!(after.pipes <= MOST_PIPES, "pipes grew: {after:?}");
 }
 
@@ -140,11 +139,14 @@ impl Soak {
     }
 
     fn measure(&self) -> Held {
-        // Health checks of the failing host come and go.
-        thread::sleep(Duration::from_secs(2));
+        // Health checks of the failing host come and go: the least is what is there without.
+        let files = (0..50).map(|_| {
+            thread::sleep(Duration::from_millis(100));
+            self.daemon.open_files()
+        });
         Held {
+            files: files.min().unwrap(),
             memory: self.daemon.status().memory_bytes(),
-            files: self.daemon.open_files(),
             pipes: self.daemon.open_pipes(),
         }
     }

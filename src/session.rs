@@ -1,6 +1,8 @@
 //! The life of one connection, from accept to its [`Outcome`]: the only place that knows the
 //! order of the stages.
 
+mod outcome;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -12,18 +14,20 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+pub use self::outcome::Outcome;
+
 use crate::address;
-use crate::admission::{Handshake, Permit, PushedOut, Refusal};
+use crate::admission::{Handshake, Permit};
 use crate::config::{Config, Listener, ProxyHeader};
 use crate::deadline::{self, Deadline};
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
-use crate::relay::{End, Patience, Relay};
+use crate::relay::{Patience, Relay};
 use crate::side::{Plain, Side};
 use crate::socket;
 use crate::stats::Counters;
-use crate::tls::{self, Tls};
-use crate::upstream::{DialError, Upstream};
+use crate::tls::Tls;
+use crate::upstream::Upstream;
 
 /// What a session needs to know; it keeps what it began with through reloads.
 #[derive(Debug)]
@@ -38,31 +42,6 @@ pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
     /// Where it is counted.
     pub counters: Rc<Counters>,
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// It was carried, and ended so.
-    Carried(End),
-    /// The client left before it could be carried.
-    ClientLeft,
-    /// PROXY header and TLS together took too long.
-    HandshakeTimeout,
-    /// What should have been a PROXY header is none.
-    ProxyHeader,
-    /// The handshake had to make room for another.
-    PushedOut,
-    /// The TLS handshake failed.
-    Tls,
-    /// Connections of one client come too fast.
-    TooFastOfClient,
-    /// One client has too many connections.
-    TooManyOfClient,
-    /// A PROXY header may come only from those whom the operator trusts.
-    UntrustedProxy,
-    /// The upstream could not be reached.
-    Upstream(&'static str),
 }
 
 /// Carries the connection of `client`, who calls from `peer`, and counts what became of it. `None`
@@ -343,83 +322,6 @@ impl Client {
         match self {
             Self::Plain(client) => client.reset(),
             Self::Tls(client) => client.reset(),
-        }
-    }
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Its name in status and metrics.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Carried(End::Closed) => "closed",
-            Self::Carried(End::HalfCloseTimeout) => "half_close_timeout",
-            Self::Carried(End::IdleTimeout) => "idle_timeout",
-            Self::Carried(End::ResetByClient) => "reset_by_client",
-            Self::Carried(End::ResetByUpstream) => "reset_by_upstream",
-            Self::ClientLeft => "client_left",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::ProxyHeader => "proxy_header",
-            Self::PushedOut => "max_handshakes",
-            Self::Tls => "tls",
-            Self::TooFastOfClient => "max_rate_per_client",
-            Self::TooManyOfClient => "max_connections_per_client",
-            Self::UntrustedProxy => "untrusted_proxy",
-            Self::Upstream(reason) => reason,
-        }
-    }
-
-    /// Whether the connection was turned away by a rule, and did not fail by itself.
-    fn is_refusal(self) -> bool {
-        matches!(
-            self,
-            Self::PushedOut | Self::TooFastOfClient | Self::TooManyOfClient | Self::UntrustedProxy
-        )
-    }
-}
-
-impl From<End> for Outcome {
-    fn from(end: End) -> Self {
-        Self::Carried(end)
-    }
-}
-
-impl From<PushedOut> for Outcome {
-    fn from(_: PushedOut) -> Self {
-        Self::PushedOut
-    }
-}
-
-impl From<Refusal> for Outcome {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::TooFast => Self::TooFastOfClient,
-            Refusal::TooMany => Self::TooManyOfClient,
-        }
-    }
-}
-
-impl From<DialError> for Outcome {
-    fn from(error: DialError) -> Self {
-        Self::Upstream(error.reason())
-    }
-}
-
-impl From<proxy_header::ReceiveError> for Outcome {
-    fn from(error: proxy_header::ReceiveError) -> Self {
-        match error {
-            proxy_header::ReceiveError::Invalid(_) => Self::ProxyHeader,
-            proxy_header::ReceiveError::Left(_) => Self::ClientLeft,
-        }
-    }
-}
-
-impl From<tls::Error> for Outcome {
-    fn from(error: tls::Error) -> Self {
-        match error {
-            tls::Error::Left(_) => Self::ClientLeft,
-            tls::Error::Protocol(_) => Self::Tls,
         }
     }
 }

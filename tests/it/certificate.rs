@@ -10,13 +10,13 @@ use crate::support::daemon::Daemon;
 use crate::support::folder::Folder;
 use crate::support::openssl::greet;
 use crate::support::process::run;
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::tls_chat;
 use crate::support::stand_in::StandIn;
 
 #[test]
 fn our_own_pair_is_made_once_and_kept_to_ourselves() {
     let echo = StandIn::echo();
-    let mut daemon = Daemon::start(&setup(&echo).main("host", "volunteer.example.org"));
+    let mut daemon = Daemon::start(&tls_chat(&echo).main("host", "volunteer.example.org"));
     let first = daemon.connect_tls("chat_in").certificate();
     let fingerprint = daemon.status().0["certificate"]["sha256"].clone();
 
@@ -55,7 +55,7 @@ fn our_own_pair_is_made_once_and_kept_to_ourselves() {
 #[test]
 fn our_own_certificate_is_one_by_the_book() {
     let echo = StandIn::echo();
-    let daemon = Daemon::start(&setup(&echo));
+    let daemon = Daemon::start(&tls_chat(&echo));
     let folder = Folder::new();
     let der = daemon.connect_tls("chat_in").certificate();
     let text = text_of(&folder, &der);
@@ -89,7 +89,7 @@ fn two_installations_have_nothing_in_common() {
     let echo = StandIn::echo();
     let folder = Folder::new();
     let subjects = [0, 1].map(|_| {
-        let daemon = Daemon::start(&setup(&echo));
+        let daemon = Daemon::start(&tls_chat(&echo));
         let text = text_of(&folder, &daemon.connect_tls("chat_in").certificate());
         text.lines()
             .find(|line| line.trim_start().starts_with("Subject:"))
@@ -109,15 +109,15 @@ fn the_pair_of_the_operator_is_shown_and_read_again() {
         cert: folder.join("cert.pem"),
         key: folder.join("key.pem"),
     };
-    put(&ecdsa, &in_use);
-    let with_pair = setup(&echo)
+    ecdsa.copy_to(&in_use);
+    let with_pair = tls_chat(&echo)
         .main("cert", in_use.cert.display())
         .main("key", in_use.key.display());
     let daemon = Daemon::start(&with_pair);
     assert!(shown(&daemon, &folder).contains("CN = ecdsa.example"));
 
     let mut old = daemon.connect_tls("chat_in");
-    put(&rsa, &in_use);
+    rsa.copy_to(&in_use);
     daemon.hang_up();
     daemon.until("the new names show", |status| {
         status.0["certificate"].to_string().contains("rsa.example")
@@ -137,7 +137,7 @@ fn the_chain_of_the_operator_is_shown_whole() {
     let [leaf_text, between_text] =
         [&leaf, &between].map(|pair| fs::read_to_string(&pair.cert).unwrap());
     let chain = folder.write("chain.pem", leaf_text.clone() + &between_text);
-    let with_chain = setup(&echo)
+    let with_chain = tls_chat(&echo)
         .main("cert", chain.display())
         .main("key", leaf.key.display());
     let daemon = Daemon::start(&with_chain);
@@ -160,8 +160,8 @@ fn a_bad_pair_is_an_error_and_the_old_one_stays() {
         cert: folder.join("cert.pem"),
         key: folder.join("key.pem"),
     };
-    put(&good, &in_use);
-    let with_pair = setup(&echo)
+    good.copy_to(&in_use);
+    let with_pair = tls_chat(&echo)
         .main("cert", in_use.cert.display())
         .main("key", in_use.key.display());
     let daemon = Daemon::start(&with_pair);
@@ -184,14 +184,14 @@ fn a_bad_pair_is_an_error_and_the_old_one_stays() {
             "key.pem: not a private key of RSA with 2048 to 4096 bits, nor of ECDSA",
         ),
     ] {
-        put(&bad, &in_use);
+        bad.copy_to(&in_use);
         daemon.hang_up();
         daemon.until("the error shows", |status| {
             let error = &status.0["certificate"]["error"];
             error.as_str().is_some_and(|error| error.contains(why))
         });
         assert!(shown(&daemon, &folder).contains("CN = good.example"));
-        put(&good, &in_use);
+        good.copy_to(&in_use);
         daemon.hang_up();
         daemon.until("the error is gone", |status| {
             status.0["certificate"]["error"].is_null()
@@ -203,17 +203,6 @@ fn a_bad_pair_is_an_error_and_the_old_one_stays() {
         status.0["certificate"]["error"].is_string()
     });
     assert!(shown(&daemon, &folder).contains("CN = good.example"));
-}
-
-fn setup(echo: &StandIn) -> Setup {
-    Setup::new()
-        .with(listener("chat_in", "chat").option("tls", 1))
-        .with(upstream("chat", echo.address(), "none"))
-}
-
-fn put(pair: &Pair, place: &Pair) {
-    fs::copy(&pair.cert, &place.cert).unwrap();
-    fs::copy(&pair.key, &place.key).unwrap();
 }
 
 /// The certificate of a new connection, in openssl's words.

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use crate::support::client::connect_from;
 use crate::support::daemon::Daemon;
 use crate::support::duplex::Duplex;
-use crate::support::random::Random;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::StandIn;
 use crate::support::tls::TlsClient;
@@ -128,30 +127,20 @@ impl Stage {
 
     /// Does `attack` as often as may be, on four threads, beside transfers.
     fn flood(&self, attack: impl Fn() + Sync) {
-        self.flood_of_strangers(|_| attack());
-    }
-
-    /// The same, and each time from one of ten thousand addresses.
-    fn flood_of_strangers(&self, attack: impl Fn(Ipv4Addr) + Sync) {
         let end = Instant::now() + 2 * flood_length();
         let attacks: u32 = thread::scope(|scope| {
-            let attackers: Vec<_> = (0..4)
-                .map(|seed| {
-                    let attack = &attack;
-                    scope.spawn(move || {
-                        let (mut random, mut attacks) = (Random::new(seed), 0);
-                        while Instant::now() < end {
-                            let [.., low] = random.below(250).to_be_bytes();
-                            let [.., high] = random.below(40).to_be_bytes();
-                            attack(Ipv4Addr::new(127, 66, 100 + high, low));
-                            attacks += 1;
-                        }
-                        attacks
-                    })
+            let attackers = [(); 4].map(|()| {
+                scope.spawn(|| {
+                    let mut attacks = 0;
+                    while Instant::now() < end {
+                        attack();
+                        attacks += 1;
+                    }
+                    attacks
                 })
-                .collect();
+            });
             self.transfers();
-            attackers.into_iter().map(|one| one.join().unwrap()).sum()
+            attackers.map(|one| one.join().unwrap()).iter().sum()
         });
         println!("{attacks} attacks");
         assert!(attacks > 500, "hardly a flood: {attacks}");

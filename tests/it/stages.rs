@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
@@ -13,6 +13,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("memory", &[]),
     ("proxy_header", &[]),
     ("relay", &["deadline", "side", "stats"]),
+    ("sandbox", &[]),
     (
         "session",
         &[

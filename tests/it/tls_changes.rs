@@ -11,7 +11,7 @@ use crate::support::client::{PATIENCE, SOURCE, connect_from};
 use crate::support::daemon::Daemon;
 use crate::support::folder::Folder;
 use crate::support::openssl::greet;
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::tls_chat;
 use crate::support::stand_in::StandIn;
 use crate::support::tls::TlsClient;
 
@@ -20,7 +20,7 @@ const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 #[test]
 fn a_ticket_from_before_a_reload_resumes_after_it() {
     let echo = StandIn::echo();
-    let setup = setup(&echo);
+    let setup = tls_chat(&echo);
     let mut daemon = Daemon::start(&setup);
     let folder = Folder::new();
     for (nth, version) in VERSIONS.into_iter().enumerate() {
@@ -43,7 +43,7 @@ fn a_ticket_from_before_a_reload_resumes_after_it() {
 #[test]
 fn a_ticket_from_before_a_restart_leads_to_a_whole_handshake_without_an_error() {
     let echo = StandIn::echo();
-    let mut daemon = Daemon::start(&setup(&echo));
+    let mut daemon = Daemon::start(&tls_chat(&echo));
     let folder = Folder::new();
     let sessions =
         VERSIONS.map(|version| (version, folder.join(version).to_str().unwrap().to_owned()));
@@ -87,8 +87,8 @@ fn no_handshake_fails_while_certificates_are_swapped() {
         cert: folder.join("cert.pem"),
         key: folder.join("key.pem"),
     };
-    put(&pairs[0], &in_use);
-    let own = setup(&echo);
+    pairs[0].copy_to(&in_use);
+    let own = tls_chat(&echo);
     let mut daemon = Daemon::start(
         &own.clone()
             .main("cert", in_use.cert.display())
@@ -114,7 +114,7 @@ fn no_handshake_fails_while_certificates_are_swapped() {
             })
         });
         for swap in 1..=10 {
-            put(&pairs[swap % 2], &in_use);
+            pairs[swap % 2].copy_to(&in_use);
             daemon.hang_up();
             shows_another(&daemon, &mut held);
         }
@@ -163,16 +163,4 @@ fn call(port: u16) -> io::Result<()> {
 fn ping(client: &mut TlsClient) -> io::Result<()> {
     client.write_all(b"ping")?;
     client.read_exact(&mut [0; 4])
-}
-
-fn setup(echo: &StandIn) -> Setup {
-    Setup::new()
-        .with(listener("chat_in", "chat").option("tls", 1))
-        .with(upstream("chat", echo.address(), "none"))
-}
-
-/// Puts a pair in place as a person does, one file after the other.
-fn put(pair: &Pair, place: &Pair) {
-    fs::copy(&pair.cert, &place.cert).unwrap();
-    fs::copy(&pair.key, &place.key).unwrap();
 }

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use crate::support::daemon::Daemon;
 use crate::support::process::run_within;
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::tls_chat;
 use crate::support::stand_in::StandIn;
 
 #[test]
 fn what_is_wrong_is_refused_with_an_alert_and_what_is_odd_is_taken() {
     let echo = StandIn::echo();
-    let setup = Setup::new()
-        .with(listener("chat_in", "chat").option("tls", 1))
-        .with(upstream("chat", echo.address(), "none"));
-    let daemon = Daemon::start(&setup);
+    let daemon = Daemon::start(&tls_chat(&echo));
     let python = env::var_os("WAPROXY_TEST_PYTHON");
     let python = python.expect("WAPROXY_TEST_PYTHON names a python that has tlslite-ng");
     let script = concat!(

@@ -1,5 +1,6 @@
 //! Certificates, made with the real openssl.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -11,6 +12,14 @@ use super::process::{run, tool};
 pub struct Pair {
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+impl Pair {
+    /// Puts it in another's place as a person does, one file after the other.
+    pub fn copy_to(&self, place: &Self) {
+        fs::copy(&self.cert, &place.cert).unwrap();
+        fs::copy(&self.key, &place.key).unwrap();
+    }
 }
 
 /// The kind of key, in openssl's words.

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::port;
+use super::stand_in::StandIn;
 
 /// A configuration in which nothing but what a test sets can get into its way: two workers, no
 /// caps for a client, and a log that says all that it may say to an operator.
@@ -140,4 +141,11 @@ pub fn upstream(name: &str, address: impl Display, proxy_header: &str) -> Sectio
         .list("address", address)
         .option("proxy_header", proxy_header)
         .option("allow_private", 1)
+}
+
+/// One listener with TLS, `chat_in`, that leads to `host`.
+pub fn tls_chat(host: &StandIn) -> Setup {
+    Setup::new()
+        .with(listener("chat_in", "chat").option("tls", 1))
+        .with(upstream("chat", host.address(), "none"))
 }

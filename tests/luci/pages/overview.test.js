@@ -215,7 +215,7 @@ test('what is read out changes with the state alone', () => visit('overview', {}
 }));
 
 test('why visitors were turned away can be read without a mouse', () => visit('overview', {}, async page => {
-	assert.match(await page.locator('.wap-table').first().innerText(), /rate: 1,204/);
+	assert.match(await page.locator('.wap-table').first().innerText(), /max_rate_per_client: 1,204/);
 	assert.match(await page.textContent('.wap-words'), /The address from outside is proxy\.example\.org\./);
 }));
 

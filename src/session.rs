@@ -1,10 +1,10 @@
 //! The life of one connection, from accept to its [`Outcome`]: the only place that knows the
-//! order of the stages.
+//! order of the stages. [`opening`] is all but the last.
 
+mod opening;
 mod outcome;
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,16 +14,12 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+use self::opening::{Client, Open, open};
 pub use self::outcome::Outcome;
-
-use crate::address;
-use crate::admission::{Handshake, Permit};
-use crate::config::{Config, Listener, ProxyHeader};
-use crate::deadline::{self, Deadline};
-use crate::listener;
-use crate::proxy_header::{self, Addresses, Header, Version};
+use crate::admission::Permit;
+use crate::config::{Config, Listener};
 use crate::relay::{Patience, Relay};
-use crate::side::{Plain, Side};
+use crate::side::Plain;
 use crate::socket;
 use crate::stats::Counters;
 use crate::tls::Tls;
@@ -110,174 +106,19 @@ impl<O: Future<Output = Result<Open, Outcome>>> Future for Session<O> {
     }
 }
 
-/// A connection whose relay can begin.
-struct Open {
-    client: Client,
-    upstream: Plain,
-    permit: Permit,
-}
-
-/// The client's side, as the listener has it.
-enum Client {
-    Plain(Plain),
-    Tls(Box<Tls>),
-}
-
-/// All that comes before the first byte is carried.
-async fn open(
-    client: TcpStream,
-    peer: SocketAddr,
-    mut permit: Permit,
-    settings: Rc<Settings>,
-) -> Result<Open, Outcome> {
-    let Config {
-        limits, timeouts, ..
-    } = &*settings.config;
-    let deadline = Deadline::after(seconds(timeouts.handshake));
-
-    let header = if settings.listener.accept_proxy {
-        if !settings.trusts(peer) {
-            return Err(refuse(&client, Outcome::UntrustedProxy));
-        }
-        let handshake = permit.handshake(peer, limits.max_handshakes);
-        within(&deadline, handshake, proxy_header::receive(&client))
-            .await
-            .and_then(|header| Ok(header?))
-            .map_err(|outcome| refuse(&client, outcome))?
-    } else {
-        Header::Unspecified
-    };
-    let said = match header {
-        Header::Proxied(addresses) => Some(addresses),
-        Header::Unspecified => None,
-    };
-    let source = said.map_or(peer, |addresses| addresses.source);
-    if settings.listener.accept_proxy {
-        permit
-            .identify(source, limits)
-            .map_err(|refusal| refuse(&client, refusal.into()))?;
-    }
-    settings.note_outside(&client, source.ip());
-    let introduction = settings
-        .introduction(&client, peer, said)
-        .map_err(|_| Outcome::ClientLeft)?;
-
-    let client = Plain::new(client);
-    let client = match &settings.tls {
-        None => Client::Plain(client),
-        Some(config) => {
-            let mut tls = Tls::new(client, Arc::clone(config))?;
-            let handshake = permit.handshake(source, limits.max_handshakes);
-            let shaken = within(&deadline, handshake, tls.shake_hands()).await;
-            if matches!(shaken, Err(Outcome::PushedOut)) {
-                tls.reset();
-            }
-            shaken??;
-            Client::Tls(tls)
-        }
-    };
-
-    deadline.set(seconds(timeouts.connect));
-    let upstream = match settings.upstream.dial(deadline.passed()).await {
-        Ok(upstream) => upstream,
-        Err(error) => {
-            client.reset();
-            return Err(error.into());
-        }
-    };
-    if timeouts.idle > socket::LONG_SILENCE {
-        // Best effort: without it, the idle timeout does it later.
-        let _ = socket::watch(&upstream);
-    }
-    let mut upstream = Plain::new(upstream);
-    if let Some((version, addresses)) = introduction {
-        let header = proxy_header::encode(version, &addresses);
-        if upstream.send(header.as_ref()).is_err() {
-            client.reset();
-            return Err(Outcome::Upstream("upstream_connect"));
-        }
-    }
-    Ok(Open {
-        client,
-        upstream,
-        permit,
-    })
-}
-
-/// What a `step` of a handshake ends with, unless that takes too long or must make room.
-async fn within<F: Future>(
-    deadline: &Deadline,
-    handshake: Option<Handshake>,
-    step: F,
-) -> Result<F::Output, Outcome> {
-    let step = async {
-        match handshake {
-            Some(mut handshake) => handshake.within(step).await,
-            None => Ok(step.await),
-        }
-    };
-    let ended = deadline.within(step).await;
-    Ok(ended.ok_or(Outcome::HandshakeTimeout)??)
-}
-
-fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
-}
-
 /// Turns a client away.
 fn refuse(client: &TcpStream, outcome: Outcome) -> Outcome {
     socket::reset_on_close(client);
     outcome
 }
 
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
 // === impl Settings ===
 
 impl Settings {
-    /// Whether a PROXY header from `peer` counts.
-    fn trusts(&self, peer: SocketAddr) -> bool {
-        let address = peer.ip().to_canonical();
-        let mut trusted = self.config.trusted_proxies.iter();
-        trusted.any(|network| network.contains(&address))
-    }
-
-    /// Notes that a client from outside was let in, and when, but not which.
-    fn note_outside(&self, client: &TcpStream, source: IpAddr) {
-        let last = &self.counters.last_outside;
-        let now = Some(deadline::now());
-        // Once a second is enough.
-        if last.get() == now || !address::is_outside(source) {
-            return;
-        }
-        // Who uses the shared link at home may come with a public address.
-        let is_home = |local: SocketAddr| address::is_home_of(local.ip(), source);
-        if !client.local_addr().is_ok_and(is_home) {
-            last.set(now);
-        }
-    }
-
-    /// Who is introduced to the upstream, where it wants that: whom a header `said` to be calling,
-    /// or else the `peer`.
-    fn introduction(
-        &self,
-        client: &TcpStream,
-        peer: SocketAddr,
-        said: Option<Addresses>,
-    ) -> io::Result<Option<(Version, Addresses)>> {
-        let version = match self.listener.upstream.proxy_header {
-            ProxyHeader::None => return Ok(None),
-            ProxyHeader::V1 => Version::V1,
-            ProxyHeader::V2 => Version::V2,
-        };
-        let addresses = match said {
-            Some(addresses) => addresses,
-            None => Addresses {
-                source: peer,
-                destination: listener::destination(client)?,
-            },
-        };
-        Ok(Some((version, addresses)))
-    }
-
     fn relay<O>(&self, open: Open) -> Stage<O> {
         let patience = Patience {
             idle: seconds(self.config.timeouts.idle),
@@ -312,17 +153,6 @@ impl Settings {
         active.set(active.get().saturating_sub(1));
         let tally = if outcome.is_refusal() { refused } else { ended };
         tally.count(outcome.reason());
-    }
-}
-
-// === impl Client ===
-
-impl Client {
-    fn reset(&self) {
-        match self {
-            Self::Plain(client) => client.reset(),
-            Self::Tls(client) => client.reset(),
-        }
     }
 }
 

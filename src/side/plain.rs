@@ -57,6 +57,18 @@ impl Plain {
         Poll::Ready(Ok(read))
     }
 
+    /// Ready when the peer has ended or reset the connection, and all that it sent has been read.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let peeked = self.stream.poll_read_with(cx, |stream| {
+            let (read, _) = rustix::net::recv(stream, &mut [0; 1], RecvFlags::PEEK)?;
+            Ok(read)
+        });
+        match ready!(peeked) {
+            Ok(1..) => Poll::Pending,
+            Ok(0) | Err(_) => Poll::Ready(()),
+        }
+    }
+
     /// Moves what has arrived into `pipe`, an empty one. Zero is the end of the stream.
     pub fn poll_splice(
         &mut self,

@@ -81,6 +81,15 @@ impl Tls {
         poll_fn(|cx| self.poll_handshake(cx)).await
     }
 
+    /// Ready when the client is gone and has said nothing after the handshake.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.early.is_empty() {
+            self.socket.poll_left(cx)
+        } else {
+            Poll::Pending
+        }
+    }
+
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.session.is_handshaking() {
             // What we have said must get out; we listen meanwhile.

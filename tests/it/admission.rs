@@ -23,7 +23,7 @@ fn no_more_than_max_connections_come_in() {
         status.refused("plain", "max_connections") == 30
     });
     assert_eq!((status.open(), status.cap()), (10, 10));
-    assert_eq!(status.0["connections"]["peak"], 10);
+    assert_eq!(status.peak(), 10);
 
     drop(admitted.split_off(7));
     daemon.until("7 are left", |status| status.open() == 7);

@@ -72,7 +72,7 @@ fn storm(kind: Kind) {
     let all = memory.len() * CONNECTIONS;
     upstream_host.assert_all_right(all);
     let status = daemon.status();
-    assert_eq!(status.0["connections"]["peak"], CONNECTIONS);
+    assert_eq!(status.peak(), CONNECTIONS as u64);
     assert_eq!(status.ended(kind.listener(), "closed"), all as u64);
     let [before, after] = memory.last_chunk().unwrap();
     assert!(*after < before + LEFT, "each storm leaves some: {memory:?}");

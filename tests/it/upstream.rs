@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::ops::Range;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, SOURCE, connect_from, ending_of, read_to_end};
+use crate::support::client::{Ending, SOURCE, connect_from, ending_of, read_to_end, reset};
 use crate::support::daemon::Daemon;
 use crate::support::relayed::Kind;
 use crate::support::setup::{Section, Setup, listener, upstream};
@@ -14,6 +15,32 @@ use crate::support::tls::TlsClient;
 
 /// What takes no time, on a busy machine: less than the default of `connect_timeout` all the same.
 const AT_ONCE: Range<Duration> = Duration::ZERO..Duration::from_secs(5);
+
+#[test]
+fn a_client_who_leaves_while_his_upstream_is_dialled_frees_his_place() {
+    let hole = BlackHole::new();
+    let setup = Setup::new()
+        .main("connect_timeout", 60)
+        .with(listener("plain", "chat"))
+        .with(listener("tls", "chat").option("tls", 1))
+        .with(upstream("chat", hole.address(), "none"));
+    let daemon = Daemon::start(&setup);
+    let mut stays = daemon.connect("plain");
+    drop(daemon.connect("plain"));
+    reset(daemon.connect("plain"));
+    drop(daemon.connect_tls("tls").into_socket());
+    daemon.until("those who left are not waited for", |status| {
+        status.open() == 1
+            && status.ended("plain", "client_left") == 2
+            && status.ended("tls", "client_left") == 1
+    });
+
+    // What has been said is delivered, even if it may be the last word.
+    stays.write_all(b"x").unwrap();
+    stays.shutdown(Shutdown::Write).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(daemon.status().open(), 1);
+}
 
 #[test]
 fn an_upstream_that_refuses_ends_the_connection_at_once() {

@@ -1,4 +1,4 @@
-//! Stand-ins for WhatsApp's hosts, on loopback, one thread a connection.
+//! Stand-ins for WhatsApp's hosts, on loopback, most with a thread for each connection.
 //!
 //! The daemon looks whether an upstream is well by connecting and leaving. Such a connection
 //! brings no bytes; every stand-in lets it go by.
@@ -12,6 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncWriteExt, copy};
+use tokio::runtime;
+use tokio::time::timeout;
 
 use super::client::{self, Ending, patient};
 
@@ -62,6 +65,36 @@ impl StandIn {
     /// Sends back what it gets; closes when the client has closed.
     pub fn echo() -> Self {
         Self::new(echo)
+    }
+
+    /// The same for thousands of connections at once, on one thread and with a queue as long.
+    pub fn busy_echo() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket
+            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+            .unwrap();
+        socket.listen(4096).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let closed = Arc::new(AtomicBool::new(false));
+        let end = closed.clone();
+        thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let listener = tokio::net::TcpListener::from_std(socket.into()).unwrap();
+                while !end.load(Ordering::Relaxed) {
+                    let accepted = timeout(Duration::from_millis(100), listener.accept());
+                    if let Ok(Ok((mut stream, _))) = accepted.await {
+                        tokio::spawn(async move {
+                            let (mut from, mut to) = stream.split();
+                            copy(&mut from, &mut to).await?;
+                            to.shutdown().await
+                        });
+                    }
+                }
+            });
+        });
+        Self { address, closed }
     }
 
     /// Ends every connection with a reset as soon as a byte has come.

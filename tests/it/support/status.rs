@@ -11,6 +11,11 @@ impl Status {
         number(&self.0["connections"]["now"])
     }
 
+    /// The most that were open at once.
+    pub fn peak(&self) -> u64 {
+        number(&self.0["connections"]["peak"])
+    }
+
     pub fn cap(&self) -> u64 {
         number(&self.0["connections"]["cap"])
     }

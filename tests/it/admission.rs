@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
-use crate::support::client::{Ending, connect_from, ending_of};
+use crate::support::client::{Ending, connect_from, ending_of, read_to_end};
 use crate::support::daemon::Daemon;
 use crate::support::namespace::Namespace;
 use crate::support::setup::{Setup, listener, upstream};
@@ -99,6 +99,45 @@ fn a_cap_that_the_system_cannot_hold_is_lowered_with_a_warning() {
     let log = daemon.log();
     let warnings = log.lines().filter(|line| line.contains("max_connections"));
     assert_eq!(warnings.count(), 1, "one warning in:\n{log}");
+}
+
+#[test]
+fn a_running_daemon_takes_new_limits_of_rate_and_handshakes() {
+    let echo = StandIn::echo();
+    let setup = chat(&echo, Setup::new()).with(listener("tls", "chat").option("tls", 1));
+    let mut daemon = Daemon::start(&setup);
+    let plain = (Ipv4Addr::LOCALHOST, daemon.port("plain"));
+    let tls = (Ipv4Addr::LOCALHOST, daemon.port("tls"));
+    let admitted = |client, count: usize| {
+        let attempts = (0..count).map(|_| attempt(Ipv4Addr::new(127, 66, 2, client), plain));
+        attempts.flatten().count()
+    };
+    let begin = |client| connect_from(Ipv4Addr::new(127, 66, 3, client), tls).unwrap();
+    assert_eq!(admitted(1, 20), 20);
+    let mut first = begin(1);
+    daemon.until("a handshake has begun", |status| status.open() == 1);
+
+    daemon.reload(
+        &setup
+            .clone()
+            .main("max_rate_per_client", 1)
+            .main("max_handshakes", 1),
+    );
+    daemon.until("the rate holds", |_| admitted(2, 20) < 20);
+    let second = begin(2);
+    daemon.until("a handshake has begun", |status| {
+        status.listener("tls")["active"] == 2
+    });
+    let _third = begin(3);
+    daemon.until("the oldest limited one is pushed out", |status| {
+        status.refused("tls", "max_handshakes") == 1
+    });
+    assert_eq!(read_to_end(&mut { second }).1, Ending::Reset);
+
+    daemon.reload(&setup);
+    daemon.until("no rate holds", |_| admitted(4, 20) == 20);
+    first.write_all(b"no TLS").unwrap();
+    assert_eq!(read_to_end(&mut first).1, Ending::Closed);
 }
 
 /// One plain listener that leads to `echo`.

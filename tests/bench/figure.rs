@@ -8,6 +8,7 @@ use crate::relay::{Kind, Relay};
 use crate::site::{Site, handshake};
 use crate::work::bulk::{Way, bulk};
 use crate::work::connections::{Handshake, connections};
+use crate::work::flood::{Attack, flood};
 use crate::work::memory::{at_start, held, stalled};
 use crate::work::round_trips::round_trips;
 
@@ -44,6 +45,8 @@ pub enum Reach {
     BelowPeers,
     /// At most so much.
     Value(f64),
+    /// At least so much.
+    AtLeast(f64),
 }
 
 /// What to do with a relay.
@@ -63,6 +66,7 @@ pub enum Work {
         size: usize,
         connections: usize,
     },
+    Flood(Attack),
     Start,
     Held {
         tls: bool,
@@ -84,6 +88,7 @@ impl Work {
             } => kind.has_tls(),
             _ if kind == Kind::HaproxyRsa => false,
             Self::HeldMany => kind == Kind::Waproxy,
+            Self::Flood(_) => matches!(kind, Kind::Waproxy | Kind::Haproxy | Kind::Nginx),
             Self::Start | Self::Held { .. } | Self::Stalled { .. } => kind.has_tls(),
             // A pump that starts threads for each connection is no limit of anything there.
             Self::Connect => kind != Kind::Pump,
@@ -98,7 +103,7 @@ impl Work {
             | Self::Held { tls }
             | Self::Stalled { tls, .. } => tls,
             Self::Shake { .. } => true,
-            Self::Connect | Self::Start | Self::HeldMany => false,
+            Self::Connect | Self::Flood(_) | Self::Start | Self::HeldMany => false,
         }
     }
 
@@ -162,6 +167,12 @@ impl Work {
                     microseconds(quantile(&done.times, 0.5)),
                     microseconds(quantile(&done.times, 0.99)),
                 ]
+            }
+            Self::Flood(attack) => {
+                let limited = site.relay_as_shipped(relay.kind)?;
+                let relay = limited.as_ref().unwrap_or(relay);
+                let flood = flood(relay, upstream, &site.full, attack, amounts.flood)?;
+                vec![100.0 * flood.kept, flood.attacks_a_second]
             }
             Self::Start => {
                 let memory = at_start(relay, amounts.pause)?;

@@ -3,6 +3,7 @@
 use crate::figure::{Column, Figure, Reach, Target, Work};
 use crate::relay::Kind;
 use crate::work::bulk::Way;
+use crate::work::flood::Attack;
 
 const fn column(title: &'static str, digits: usize) -> Column {
     Column { title, digits }
@@ -28,6 +29,7 @@ const ROUND_TRIPS: &[Column] = &[
 ];
 /// Of several connections at once a time says nothing.
 const TOGETHER: &[Column] = &[column("CPU µs each", 2)];
+const FLOOD: &[Column] = &[column("kept %", 0), column("attacks a second", 0)];
 const START: &[Column] = &[column("PSS KiB", 0), column("private dirty KiB", 0)];
 const HELD: &[Column] = &[
     column("KiB each", 2),
@@ -56,11 +58,13 @@ const HELD_TLS: &[Target] = &[
     target(0, Reach::Value(5.0)),
     target(1, Reach::Value(1024.0)),
 ];
+const HALF: &[Target] = &[target(0, Reach::AtLeast(50.0))];
 const SLOW: &[Target] = &[target(0, Reach::Value(64.0))];
 
 const PLAIN: &str = "Bytes, plain";
 const TLS: &str = "Bytes, TLS 1.3 with AES-128-GCM";
 const MEMORY: &str = "Memory of connections that are held";
+const FLOODS: &str = "Speed of 200 steady transfers, beside a flood";
 const TOGETHER_32: &str = "Round trips of 1 KB, 32 connections at once";
 const SLOW_READERS: &str = "Memory of connections on which one side does not read";
 
@@ -221,6 +225,27 @@ pub const FIGURES: &[Figure] = &[
         TOGETHER,
         trip(true, 1000, 32),
         &[],
+    ),
+    figure(
+        "flood-one",
+        (FLOODS, "of one address"),
+        FLOOD,
+        Work::Flood(Attack::One),
+        HALF,
+    ),
+    figure(
+        "flood-many",
+        (FLOODS, "of 10,000"),
+        FLOOD,
+        Work::Flood(Attack::Many),
+        HALF,
+    ),
+    figure(
+        "flood-tls",
+        (FLOODS, "of TLS handshakes"),
+        FLOOD,
+        Work::Flood(Attack::Shake),
+        HALF,
     ),
     figure(
         "start",

@@ -111,6 +111,15 @@ struct Listen {
     tls: u16,
 }
 
+impl Listen {
+    fn fresh() -> Self {
+        Self {
+            plain: port::fresh(),
+            tls: port::fresh(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Relay {
     pub kind: Kind,
@@ -123,16 +132,13 @@ pub struct Relay {
 impl Relay {
     /// Starts one and waits until it takes connections.
     pub fn start(kind: Kind, parts: &Parts) -> io::Result<Self> {
-        let listen = Listen {
-            plain: port::fresh(),
-            tls: port::fresh(),
-        };
+        let listen = Listen::fresh();
         let command = match kind {
             Kind::Direct => return Ok(Self::direct(parts)),
             Kind::Pump => ours(&["pump"], parts, listen)?,
             Kind::Bare => ours(&["bare"], parts, listen)?,
             Kind::Tokio => ours(&["tokio"], parts, listen)?,
-            Kind::Waproxy => waproxy::command(parts, listen)?,
+            Kind::Waproxy => waproxy::command(parts, listen, waproxy::NO_LIMITS)?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
                 haproxy::command(kind, parts, listen)?
             }
@@ -140,6 +146,13 @@ impl Relay {
             Kind::Realm => realm::command(parts, listen)?,
         };
         Self::run(kind, &command, parts, listen)
+    }
+
+    /// This project's daemon, with the limits that its package ships.
+    pub fn as_shipped(parts: &Parts) -> io::Result<Self> {
+        let listen = Listen::fresh();
+        let command = waproxy::command(parts, listen, waproxy::AS_SHIPPED)?;
+        Self::run(Kind::Waproxy, &command, parts, listen)
     }
 
     /// A pump that is wrong.

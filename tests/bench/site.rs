@@ -9,7 +9,7 @@ use rustls::client::Resumption;
 
 use crate::cores::Cores;
 use crate::pair::Upstream;
-use crate::relay::Parts;
+use crate::relay::{Kind, Parts, Relay};
 use crate::tls::{self, Cipher, Version};
 use crate::work::connections::Handshake;
 
@@ -31,6 +31,13 @@ impl Site {
             amounts,
             full: config(Version::Tls13, Resumption::disabled())?,
         })
+    }
+
+    /// This project's relay with the limits that its package ships. Others have none to be shipped.
+    pub fn relay_as_shipped(&self, kind: Kind) -> io::Result<Option<Relay>> {
+        let start = || Relay::as_shipped(&self.parts);
+        let is_ours = kind == Kind::Waproxy;
+        is_ours.then(|| self.cores.on_relay_core(start)).transpose()
     }
 }
 
@@ -68,6 +75,8 @@ pub struct Amounts {
     pub stalled: u32,
     /// Before memory is looked at.
     pub pause: Duration,
+    /// That honest transfers run alone, and as long beside an attack.
+    pub flood: Duration,
     /// Of the proof, each way.
     pub proof_bytes: u64,
 }
@@ -83,6 +92,7 @@ impl Amounts {
         held_many: 8_000,
         stalled: 100,
         pause: Duration::from_secs(1),
+        flood: Duration::from_secs(3),
         proof_bytes: 8_000_000,
     };
 
@@ -97,6 +107,7 @@ impl Amounts {
         held_many: 500,
         stalled: 5,
         pause: Duration::from_millis(150),
+        flood: Duration::from_millis(700),
         proof_bytes: 1_000_000,
     };
 }

@@ -98,6 +98,10 @@ fn write_target(
             let seen = results.median(figure.name, Kind::Waproxy, column);
             ("", value, seen, false)
         }
+        Reach::AtLeast(value) => {
+            let seen = results.median(figure.name, Kind::Waproxy, column);
+            ("", value, seen, true)
+        }
     };
     let Some(seen) = seen else { return };
     let reached = if at_least {

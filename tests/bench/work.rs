@@ -3,5 +3,6 @@
 
 pub mod bulk;
 pub mod connections;
+pub mod flood;
 pub mod memory;
 pub mod round_trips;

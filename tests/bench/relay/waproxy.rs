@@ -1,4 +1,4 @@
-//! This project's daemon, with every cap off that a load from one address would meet.
+//! This project's daemon.
 
 use std::fs;
 use std::io;
@@ -6,16 +6,24 @@ use std::process::Command;
 
 use super::{Kind, Listen, Parts};
 
-pub fn command(parts: &Parts, listen: Listen) -> io::Result<Command> {
+/// For a client: connections, and new ones a second; and handshakes.
+pub type Limits = [u32; 3];
+
+/// For a load that comes from one address.
+pub const NO_LIMITS: Limits = [0; 3];
+pub const AS_SHIPPED: Limits = [64, 20, 64];
+
+pub fn command(parts: &Parts, listen: Listen, limits: Limits) -> io::Result<Command> {
+    let [connections, rate, handshakes] = limits;
     let certificate = parts.certificate(Kind::Waproxy)?;
     let text = format!(
         "config waproxy 'main'
 	option enabled '1'
 	option workers '1'
 	option max_connections '9000'
-	option max_connections_per_client '0'
-	option max_rate_per_client '0'
-	option max_handshakes '0'
+	option max_connections_per_client '{connections}'
+	option max_rate_per_client '{rate}'
+	option max_handshakes '{handshakes}'
 	option cert '{cert}'
 	option key '{key}'
 config listener 'plain'

@@ -7,9 +7,6 @@
  *
  * memcpy: zig's takes seven instructions for a word, this one four.
  *
- * clock_gettime: Rust's library still counts seconds with 32 bits here. musl's for such programs fails
- * from 2038 on, and that ends the program: a false time from somebody's NTP server would be enough.
- *
  * pthread_setname_np: musl's prints the path of a file for it, and brings printf: 13 KB.
  */
 #define _GNU_SOURCE
@@ -18,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A word at any address. */
@@ -39,24 +35,6 @@ void *dlsym(void *library, const char *name)
 int pipe(int ends[2])
 {
 	return pipe2(ends, 0);
-}
-
-struct short_time {
-	int32_t seconds, nanoseconds;
-};
-
-int short_clock_gettime(clockid_t clock, struct short_time *time) __asm__("clock_gettime");
-
-/* Stands still in 2038. */
-int short_clock_gettime(clockid_t clock, struct short_time *time)
-{
-	struct timespec now;
-
-	if (clock_gettime(clock, &now) != 0)
-		return -1;
-	time->seconds = now.tv_sec < INT32_MAX ? now.tv_sec : INT32_MAX;
-	time->nanoseconds = now.tv_nsec;
-	return 0;
 }
 
 /* A thread names none but itself here. */

@@ -39,6 +39,9 @@ pub use self::value::public_host;
 /// The configuration that the packages ship, embedded for machines without one.
 pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config");
 
+/// The service that finds out itself where a connection belongs.
+const AUTO: &str = "auto";
+
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -114,6 +117,9 @@ pub struct Config {
     pub host: Option<String>,
     /// Which certificate TLS listeners show.
     pub certificate: Certificate,
+    /// The server names by which media is known, in small letters. One that begins with a dot stands
+    /// for all that is under it too.
+    pub media_names: Vec<String>,
     /// Who may send a PROXY header.
     pub trusted_proxies: Vec<IpNet>,
     /// The enabled listeners, at least one, in the order of the file. No two clash.
@@ -186,6 +192,8 @@ pub struct Listener {
     pub bind_address: Option<IpAddr>,
     /// Where its connections go.
     pub upstream: Arc<Upstream>,
+    /// Where those go that turn out to be media; only where the service is `auto`.
+    pub media: Option<Arc<Upstream>>,
     /// Whether TLS ends here.
     pub tls: bool,
     /// Whether each connection must begin with a PROXY header.
@@ -232,6 +240,18 @@ pub enum ProxyHeader {
     V1,
     /// The binary form, without TLVs.
     V2,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// What it carries: the name of an upstream, or `auto`.
+    pub fn service(&self) -> &str {
+        match self.media {
+            Some(_) => AUTO,
+            None => &self.upstream.name,
+        }
+    }
 }
 
 // === Display ===

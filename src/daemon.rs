@@ -269,13 +269,15 @@ impl Daemon {
                 .iter()
                 .enumerate()
                 .filter_map(|(index, listener)| {
-                    let kept = self
-                        .upstreams
-                        .iter()
-                        .find(|kept| kept.upstream.config().name == listener.upstream.name)?;
+                    let kept = |config: &config::Upstream| {
+                        let mut all = self.upstreams.iter();
+                        let kept = all.find(|kept| kept.upstream.config().name == config.name)?;
+                        Some(Arc::clone(&kept.upstream))
+                    };
                     Some(Plan {
+                        upstream: kept(&listener.upstream)?,
+                        media: listener.media.as_deref().and_then(kept),
                         listener: listener.clone(),
-                        upstream: Arc::clone(&kept.upstream),
                         tls: self
                             .terminator
                             .as_ref()

@@ -5,6 +5,7 @@
 //! ```text
 //! config ─► listener ─► worker ─► session ─► admission      may it come in?
 //!                                         ─► proxy_header   who is it, where did it want to go?
+//!                                         ─► gate           chat or media, by the first bytes?
 //!                                         ─► tls            terminate, where the listener says so
 //!                                         ─► upstream       dial WhatsApp
 //!                                         ─► relay          bytes, both ways
@@ -41,6 +42,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod deadline;
+pub mod gate;
 pub mod listener;
 pub mod logger;
 pub mod memory;

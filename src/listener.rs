@@ -210,6 +210,7 @@ mod tests {
                 proxy_header: ProxyHeader::None,
                 allow_private: false,
             }),
+            media: None,
             tls: false,
             accept_proxy: false,
         }

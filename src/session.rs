@@ -34,6 +34,8 @@ pub struct Settings {
     pub listener: Listener,
     /// Where it leads.
     pub upstream: Arc<Upstream>,
+    /// Where media leads that comes to a listener for everything.
+    pub media: Option<Arc<Upstream>>,
     /// How TLS is terminated, where it is.
     pub tls: Option<Arc<ServerConfig>>,
     /// Where it is counted.

@@ -21,8 +21,13 @@ pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListen
     };
     let auto = first("auto", true);
     let chat = first("chat", true).or(auto).or(first("chat", false));
-    let media = first("media", false).or(auto);
     let chat = chat.ok_or(NoListener("chat"))?;
+    // Who opens one port for all shares one.
+    let media = if chat.service == "auto" {
+        auto
+    } else {
+        first("media", false).or(auto)
+    };
     let media = media.ok_or(NoListener("media"))?;
     Ok(Share {
         link: format!(
@@ -94,7 +99,11 @@ mod tests {
 
     #[test]
     fn one_automatic_port_serves_both() {
-        let link = link_of(&[("chat", 5222, false, false), ("auto", 443, true, false)]);
+        let link = link_of(&[
+            ("chat", 5222, false, false),
+            ("media", 587, false, false),
+            ("auto", 443, true, false),
+        ]);
         let expected = "https://wa.me/proxy?host=h&chatPort=443&mediaPort=443&chatTLS=true";
         assert_eq!(link.unwrap(), expected);
     }

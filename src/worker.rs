@@ -39,6 +39,8 @@ pub struct Plan {
     pub listener: Listener,
     /// Where it leads.
     pub upstream: Arc<Upstream>,
+    /// Where media leads that comes to a listener for everything.
+    pub media: Option<Arc<Upstream>>,
     /// How TLS is terminated, where it is.
     pub tls: Option<Arc<ServerConfig>>,
     /// A new socket, unless one of the same [`Place`] is listening already.
@@ -173,6 +175,7 @@ impl State {
                 config: Arc::clone(config),
                 listener: plan.listener,
                 upstream: plan.upstream,
+                media: plan.media,
                 tls: plan.tls,
                 counters: Rc::clone(counters),
             });

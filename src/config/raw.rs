@@ -48,6 +48,7 @@ pub(super) struct RawMain {
     pub(super) host: Values,
     pub(super) cert: Values,
     pub(super) key: Values,
+    pub(super) media_name: Values,
     pub(super) trusted_proxy: Values,
 }
 

@@ -7,21 +7,25 @@ use super::problem::did_you_mean;
 use super::raw::{Named, RawConfig, RawListener, RawMain, RawUpstream};
 use super::reader::Reader;
 use super::report::{Noted, Report, label};
-use super::{Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstream, value};
+use super::{AUTO, Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstream, value};
 
 /// What the reference proxy takes. No router comes near.
 const MOST_CONNECTIONS: u32 = 27_500;
 const MOST_WORKERS: u32 = 256;
-/// The service that finds out itself where a connection belongs.
-const AUTO: &str = "auto";
 
-/// A service's name with what it leads to.
-type Service<'a> = (&'a str, Result<Arc<Upstream>, Noted>);
+/// An upstream, or that something was wrong with it.
+type Read = Result<Arc<Upstream>, Noted>;
+
+/// Where the connections of a listener go.
+struct Service {
+    upstream: Read,
+    media: Option<Read>,
+}
 
 /// Reads everything.
 pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Noted> {
     let main = main(&raw.main, report);
-    let services: Vec<Service<'_>> = raw
+    let upstreams: Vec<(&str, Read)> = raw
         .upstreams
         .iter()
         .map(|raw| (raw.name.as_str(), upstream(raw, report)))
@@ -30,7 +34,7 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Not
     let listeners: Vec<_> = raw
         .listeners
         .iter()
-        .map(|raw| listener(raw, &services, trusting, report))
+        .map(|raw| listener(raw, &upstreams, trusting, report))
         .collect();
 
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
@@ -39,10 +43,14 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Not
         report.whole("no listener is enabled, and at least one is needed");
     }
     clashes(&listeners, report);
-    let upstreams = services
+    let upstreams = upstreams
         .into_iter()
         .filter_map(|(_, upstream)| upstream.ok())
-        .filter(|upstream| listeners.iter().any(|l| Arc::ptr_eq(&l.upstream, upstream)))
+        .filter(|upstream| {
+            listeners
+                .iter()
+                .any(|listener| leads_to(listener, upstream))
+        })
         .collect();
     Ok(Config {
         listeners,
@@ -77,6 +85,7 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
     let log_level = r.required("log_level", &raw.log_level, value::log_level);
     let host = r.optional("host", &raw.host, value::public_host);
     let certificate = certificate(raw, &mut r);
+    let media_names = r.list("media_name", &raw.media_name, value::server_name);
     let trusted_proxies = r.list("trusted_proxy", &raw.trusted_proxy, value::network);
 
     Ok(Config {
@@ -100,6 +109,7 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
         log_level: log_level?,
         host: host?,
         certificate: certificate?,
+        media_names: media_names?,
         trusted_proxies: trusted_proxies?,
         listeners: Vec::new(),
         upstreams: Vec::new(),
@@ -149,7 +159,7 @@ fn upstream(raw: &Named<RawUpstream>, report: &mut Report) -> Result<Arc<Upstrea
 /// `None` where it is switched off.
 fn listener(
     raw: &Named<RawListener>,
-    services: &[Service<'_>],
+    upstreams: &[(&str, Read)],
     trusting: bool,
     report: &mut Report,
 ) -> Result<Option<Listener>, Noted> {
@@ -157,7 +167,7 @@ fn listener(
     let mut r = Reader::new("listener", name, report);
     let enabled = r.optional("enabled", &options.enabled, value::flag);
     let port = r.required("port", &options.port, value::port);
-    let upstream = r.required("service", &options.service, |text| service(text, services));
+    let service = r.required("service", &options.service, |text| service(text, upstreams));
     let tls = r.optional("tls", &options.tls, value::flag);
     let accept_proxy = r.optional("accept_proxy", &options.accept_proxy, value::flag);
     let bind_port = r.optional("bind_port", &options.bind_port, value::port);
@@ -170,30 +180,57 @@ fn listener(
         r.refuse("accept_proxy", &options.accept_proxy, message);
     }
     let port = port?;
+    let tls = tls?.unwrap_or(false);
+    let Service { upstream, media } = service?;
+    if media.is_some() && !tls {
+        r.refuse(
+            "service",
+            &options.service,
+            "this service needs option tls '1'",
+        );
+    }
     let listener = Listener {
         name: name.clone(),
         port,
         bind_port: bind_port?.unwrap_or(unprivileged(port)),
         bind_address: bind_address?,
-        upstream: upstream??,
-        tls: tls?.unwrap_or(false),
+        upstream: upstream?,
+        media: media.transpose()?,
+        tls,
         accept_proxy,
     };
     Ok(enabled.then_some(listener))
 }
 
-fn service(text: &str, services: &[Service<'_>]) -> Result<Result<Arc<Upstream>, Noted>, String> {
-    if text == AUTO {
-        return Err("this service is not available yet".to_owned());
+fn service(text: &str, upstreams: &[(&str, Read)]) -> Result<Service, String> {
+    let find = |text| {
+        let found = upstreams.iter().find(|(name, _)| *name == text);
+        found.map(|(_, upstream)| upstream.clone())
+    };
+    // Both are shipped, so there always are some.
+    if text == AUTO
+        && let (Some(upstream), media @ Some(_)) = (find("chat"), find("media"))
+    {
+        return Ok(Service { upstream, media });
     }
-    if let Some((_, upstream)) = services.iter().find(|(name, _)| *name == text) {
-        return Ok(upstream.clone());
+    if let Some(upstream) = find(text) {
+        return Ok(Service {
+            upstream,
+            media: None,
+        });
     }
-    let names = services.iter().map(|(name, _)| *name);
+    let names = upstreams.iter().map(|(name, _)| *name);
     let names: Vec<_> = names.filter(|name| !name.starts_with('@')).collect();
-    let near = did_you_mean(text, names.iter().copied());
+    let near = did_you_mean(text, names.iter().copied().chain([AUTO]));
     let names = names.join(", ");
-    Err(format!("the name of an upstream is allowed: {names}{near}"))
+    Err(format!(
+        "auto or the name of an upstream is allowed: {names}{near}"
+    ))
+}
+
+fn leads_to(listener: &Listener, upstream: &Arc<Upstream>) -> bool {
+    let mut all = listener.media.iter().chain([&listener.upstream]);
+    all.any(|one| Arc::ptr_eq(one, upstream))
 }
 
 /// The port that needs no privilege and stands in for a public one.

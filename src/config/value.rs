@@ -106,6 +106,14 @@ pub(super) fn zone(text: &str) -> Parsed<String> {
     }
 }
 
+/// A server's name, or a dot and a domain.
+pub(super) fn server_name(text: &str) -> Parsed<String> {
+    match host(text.strip_prefix('.').unwrap_or(text)) {
+        Some(Host::Name(_)) => Ok(text.to_ascii_lowercase()),
+        _ => Err("a server's name is allowed, or .example.net for all that ends so".into()),
+    }
+}
+
 /// An absolute path.
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     if text.starts_with('/') && !text.ends_with('/') {

@@ -114,7 +114,7 @@ fn listener_status(listener: &Listener, totals: Totals) -> ListenerStatus {
         port: listener.port.get(),
         bind_port: listener.bind_port.get(),
         bind_address: listener.bind_address,
-        service: listener.upstream.name.clone(),
+        service: listener.service().to_owned(),
         tls: listener.tls,
         accept_proxy: listener.accept_proxy,
         active: totals.active,

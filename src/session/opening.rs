@@ -9,13 +9,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use super::{Outcome, Settings, refuse, seconds};
 use crate::address;
 use crate::admission::{Handshake, Permit};
-use crate::config::{Config, ProxyHeader};
+use crate::config::{Config, Host, HostPort, ProxyHeader};
 use crate::deadline::{self, Deadline};
+use crate::gate::{self, Hello};
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::side::{Plain, Side};
@@ -36,6 +38,19 @@ pub(super) enum Client {
     Tls(Box<Tls>),
 }
 
+/// Where a connection leads.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    upstream: &'a Upstream,
+    proxy_header: ProxyHeader,
+}
+
+/// What a handshake may take: time, and a place among those of others.
+struct Limit<'a> {
+    deadline: &'a Deadline,
+    place: Option<Handshake>,
+}
+
 /// All that comes before the first byte is carried.
 pub(super) async fn open(
     client: TcpStream,
@@ -47,13 +62,17 @@ pub(super) async fn open(
         limits, timeouts, ..
     } = &*settings.config;
     let deadline = Deadline::after(seconds(timeouts.handshake));
+    let limit = |place| Limit {
+        deadline: &deadline,
+        place,
+    };
 
     let header = if settings.listener.accept_proxy {
         if !settings.trusts(peer) {
             return Err(refuse(&client, Outcome::UntrustedProxy));
         }
-        let handshake = permit.handshake(peer, limits.max_handshakes);
-        within(&deadline, handshake, proxy_header::receive(&client))
+        limit(permit.handshake(peer, limits.max_handshakes))
+            .within(proxy_header::receive(&client))
             .await
             .and_then(|header| Ok(header?))
             .map_err(|outcome| refuse(&client, outcome))?
@@ -71,33 +90,29 @@ pub(super) async fn open(
             .map_err(|refusal| refuse(&client, refusal.into()))?;
     }
     settings.note_outside(&client, source.ip());
-    let introduction = settings
-        .introduction(&client, peer, said)
+    let addresses = settings
+        .addresses(&client, peer, said)
         .map_err(|_| Outcome::ClientLeft)?;
 
     let client = Plain::new(client);
-    let mut client = match &settings.tls {
-        None => Client::Plain(client),
-        Some(config) => {
-            let mut tls = Tls::new(client, Arc::clone(config))?;
-            let handshake = permit.handshake(source, limits.max_handshakes);
-            let shaken = within(&deadline, handshake, tls.shake_hands()).await;
-            if matches!(shaken, Err(Outcome::PushedOut)) {
-                tls.reset();
-            }
-            shaken??;
-            Client::Tls(tls)
+    let (mut client, way) = match &settings.tls {
+        None => (Client::Plain(client), settings.way()),
+        Some(tls) => {
+            let limit = limit(permit.handshake(source, limits.max_handshakes));
+            settings.welcome(client, tls, limit).await?
         }
     };
 
     deadline.set(seconds(timeouts.connect));
-    let upstream = dial(&settings.upstream, &mut client, &deadline).await?;
+    let upstream = dial(way.upstream, &mut client, &deadline).await?;
     if timeouts.idle > socket::LONG_SILENCE {
         // Best effort: without it, the idle timeout does it later.
         let _ = socket::watch(&upstream);
     }
     let mut upstream = Plain::new(upstream);
-    if let Some((version, addresses)) = introduction {
+    if let Some(addresses) = addresses
+        && let Some(version) = version(way.proxy_header)
+    {
         let header = proxy_header::encode(version, &addresses);
         if upstream.send(header.as_ref()).is_err() {
             client.reset();
@@ -111,20 +126,20 @@ pub(super) async fn open(
     })
 }
 
-/// What a `step` of a handshake ends with, unless that takes too long or must make room.
-async fn within<F: Future>(
-    deadline: &Deadline,
-    handshake: Option<Handshake>,
-    step: F,
-) -> Result<F::Output, Outcome> {
-    let step = async {
-        match handshake {
-            Some(mut handshake) => handshake.within(step).await,
-            None => Ok(step.await),
-        }
-    };
-    let ended = deadline.within(step).await;
-    Ok(ended.ok_or(Outcome::HandshakeTimeout)??)
+/// Has a client who must make room learn that.
+fn turn_out(client: &impl Side, outcome: Outcome) -> Outcome {
+    if outcome == Outcome::PushedOut {
+        client.reset();
+    }
+    outcome
+}
+
+fn version(header: ProxyHeader) -> Option<Version> {
+    match header {
+        ProxyHeader::None => None,
+        ProxyHeader::V1 => Some(Version::V1),
+        ProxyHeader::V2 => Some(Version::V2),
+    }
 }
 
 /// Connects to `upstream` for a client who stays. Who leaves without a word, as scans do, frees his
@@ -148,6 +163,36 @@ async fn dial(
 // === impl Settings ===
 
 impl Settings {
+    /// Shakes hands with a client of a TLS listener, and finds out where he wants to go.
+    async fn welcome(
+        &self,
+        mut client: Plain,
+        tls: &Arc<ServerConfig>,
+        mut limit: Limit<'_>,
+    ) -> Result<(Client, Way<'_>), Outcome> {
+        if let Some(media) = self.media_way() {
+            let hello = poll_fn(|cx| client.poll_first(cx, gate::hello));
+            let hello = limit.within(hello).await;
+            let hello = hello.map_err(|outcome| turn_out(&client, outcome))?;
+            let hello = hello.map_err(|_| Outcome::ClientLeft)?;
+            if matches!(hello, Hello::Client(Some(name)) if self.is_media(&name)) {
+                return Ok((Client::Plain(client), media));
+            }
+        }
+        let mut client = Tls::new(client, Arc::clone(tls))?;
+        let shaken = limit.within(client.shake_hands()).await;
+        shaken.map_err(|outcome| turn_out(&client, outcome))??;
+        if let Some(media) = self.media_way() {
+            // Media is TLS of the phone's own, also where chat's is around it.
+            let is_tls = poll_fn(|cx| client.poll_first(cx, gate::is_tls));
+            let is_tls = limit.within(is_tls).await;
+            if is_tls.map_err(|outcome| turn_out(&client, outcome))?? {
+                return Ok((Client::Tls(client), media));
+            }
+        }
+        Ok((Client::Tls(client), self.way()))
+    }
+
     /// Whether a PROXY header from `peer` counts.
     fn trusts(&self, peer: SocketAddr) -> bool {
         let address = peer.ip().to_canonical();
@@ -170,27 +215,68 @@ impl Settings {
         }
     }
 
-    /// Who is introduced to the upstream, where it wants that: whom a header `said` to be calling,
-    /// or else the `peer`.
-    fn introduction(
+    /// Who is introduced to an upstream, where one wants that: whom a header `said` to be calling, or
+    /// else the `peer`.
+    fn addresses(
         &self,
         client: &TcpStream,
         peer: SocketAddr,
         said: Option<Addresses>,
-    ) -> io::Result<Option<(Version, Addresses)>> {
-        let version = match self.listener.upstream.proxy_header {
-            ProxyHeader::None => return Ok(None),
-            ProxyHeader::V1 => Version::V1,
-            ProxyHeader::V2 => Version::V2,
+    ) -> io::Result<Option<Addresses>> {
+        let ways = [Some(self.way()), self.media_way()];
+        let mut ways = ways.into_iter().flatten();
+        if !ways.any(|way| way.proxy_header != ProxyHeader::None) {
+            return Ok(None);
+        }
+        if said.is_some() {
+            return Ok(said);
+        }
+        let destination = listener::destination(client)?;
+        Ok(Some(Addresses {
+            source: peer,
+            destination,
+        }))
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way {
+            upstream: &self.upstream,
+            proxy_header: self.listener.upstream.proxy_header,
+        }
+    }
+
+    /// The way of media, on a listener for everything.
+    fn media_way(&self) -> Option<Way<'_>> {
+        Some(Way {
+            upstream: self.media.as_deref()?,
+            proxy_header: self.listener.media.as_deref()?.proxy_header,
+        })
+    }
+
+    /// Whether who asks for the server `name` wants media: not where that is a host of chat.
+    fn is_media(&self, name: &str) -> bool {
+        let mut hosts = self.listener.upstream.addresses.iter();
+        let is_chat = |address: &HostPort| match &address.host {
+            Host::Name(host) => host.eq_ignore_ascii_case(name),
+            Host::Address(_) => false,
         };
-        let addresses = match said {
-            Some(addresses) => addresses,
-            None => Addresses {
-                source: peer,
-                destination: listener::destination(client)?,
-            },
+        gate::is_among(name, &self.config.media_names) && !hosts.any(is_chat)
+    }
+}
+
+// === impl Limit ===
+
+impl Limit<'_> {
+    /// What a `step` of the handshake ends with, unless that takes too long or must make room.
+    async fn within<F: Future>(&mut self, step: F) -> Result<F::Output, Outcome> {
+        let step = async {
+            match &mut self.place {
+                Some(place) => place.within(step).await,
+                None => Ok(step.await),
+            }
         };
-        Ok(Some((version, addresses)))
+        let ended = self.deadline.within(step).await;
+        Ok(ended.ok_or(Outcome::HandshakeTimeout)??)
     }
 }
 

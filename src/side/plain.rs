@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 
 use super::kept::{self, Kept};
 use super::pipe::{self, Pipe};
-use super::stream::Stream;
-use super::{READ, READ_LITTLE, Side};
+use super::stream::{self, Stream};
+use super::{READ, READ_LITTLE, Side, with_buffer};
 use crate::socket;
 
 /// A side without TLS.
@@ -67,6 +67,29 @@ impl Plain {
             Ok(1..) => Poll::Pending,
             Ok(0) | Err(_) => Poll::Ready(()),
         }
+    }
+
+    /// Shows `judge` the first bytes, all that have come each time, until it has judged. They can
+    /// still be read. An error where the peer has ended or reset the connection before that.
+    pub fn poll_first<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        judge: impl Fn(&[u8]) -> Option<T>,
+    ) -> Poll<io::Result<T>> {
+        with_buffer(|buffer| {
+            let mut judged = None;
+            ready!(self.stream.poll_read_with(cx, |stream| {
+                // Before the look: what comes between the two is seen.
+                let ended = stream::has_ended(stream);
+                let (seen, _) = rustix::net::recv(stream, &mut *buffer, RecvFlags::PEEK)?;
+                judged = judge(buffer.get(..seen).unwrap_or_default());
+                if judged.is_none() && !ended {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                Ok(seen)
+            }))?;
+            Poll::Ready(judged.ok_or(ErrorKind::UnexpectedEof.into()))
+        })
     }
 
     /// Moves what has arrived into `pipe`, an empty one. Zero is the end of the stream.

@@ -201,11 +201,20 @@ fn lost() -> io::Error {
     ErrorKind::NotConnected.into()
 }
 
+/// Whether the peer has said that no more will come.
+pub(super) fn has_ended(socket: BorrowedFd<'_>) -> bool {
+    shows(socket, PollFlags::RDHUP)
+}
+
 /// Whether the connection has ended with an error that nobody has been told of.
 fn has_failed(socket: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(&socket, PollFlags::empty())];
+    shows(socket, PollFlags::ERR)
+}
+
+fn shows(socket: BorrowedFd<'_>, flag: PollFlags) -> bool {
+    let mut fds = [PollFd::new(&socket, flag)];
     match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-        Ok(_) => fds[0].revents().contains(PollFlags::ERR),
+        Ok(_) => fds[0].revents().contains(flag),
         Err(_) => true,
     }
 }

@@ -90,19 +90,43 @@ impl Tls {
         }
     }
 
+    /// Shows `judge` the first plain bytes, all that have come each time, until it has judged. They
+    /// can still be read.
+    pub fn poll_first<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        judge: impl Fn(&[u8]) -> Option<T>,
+    ) -> Poll<Result<T, Error>> {
+        loop {
+            if let Some(judged) = judge(&self.early) {
+                return Poll::Ready(Ok(judged));
+            }
+            if self.ended || self.broken {
+                let left = io::Error::from(ErrorKind::UnexpectedEof);
+                return Poll::Ready(Err(Error::Left(left)));
+            }
+            let received = ready!(self.poll_receive_early(cx))?;
+            self.ended = received.end;
+        }
+    }
+
+    /// Receives once, and keeps what came.
+    fn poll_receive_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Error>> {
+        with_buffer(|plain| {
+            let received = ready!(self.poll_receive(cx, plain))?;
+            let early = plain.get(..received.plain).unwrap_or_default();
+            self.early.extend_from_slice(early);
+            Poll::Ready(Ok(received))
+        })
+    }
+
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.session.is_handshaking() {
             // What we have said must get out; we listen meanwhile.
             if let Poll::Ready(drained) = self.socket.poll_drained(cx) {
                 drained.map_err(Error::Left)?;
             }
-            let received = with_buffer(|plain| {
-                let received = ready!(self.poll_receive(cx, plain))?;
-                let early = plain.get(..received.plain).unwrap_or_default();
-                self.early.extend_from_slice(early);
-                Poll::Ready(Ok::<_, Error>(received))
-            });
-            let received = ready!(received)?;
+            let received = ready!(self.poll_receive_early(cx))?;
             if let Some(error) = received.error {
                 return Poll::Ready(Err(Error::Protocol(error)));
             }

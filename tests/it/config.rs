@@ -130,30 +130,38 @@ prop_compose! {
     fn config()(
         main in main(),
         upstreams in vec(upstream(), 3),
+        autos in vec(any::<bool>(), 6),
         listeners in vec(listener(), 1..6),
         ports in btree_set(1..=u16::MAX, 6),
         bind_ports in btree_set(1..=u16::MAX, 6),
     ) -> Config {
         let upstreams: Vec<_> = upstreams
             .into_iter()
-            .zip(["mine", "u2", "u_3"])
+            .zip(["chat", "media", "u_3"])
             .map(|(upstream, name)| Arc::new(Upstream { name: name.to_owned(), ..upstream }))
             .collect();
         let ports = ports.into_iter().zip(bind_ports);
         let listeners: Vec<_> = (0..)
-            .zip(listeners.into_iter().zip(ports))
-            .map(|(i, ((service, tls, accept_proxy, bind_address), (port, bind_port)))| Listener {
-                name: if i % 2 == 0 { format!("l{i}") } else { format!("@listener[{i}]") },
-                port: NonZeroU16::new(port).unwrap(),
-                bind_port: NonZeroU16::new(bind_port).unwrap(),
-                bind_address,
-                upstream: Arc::clone(&upstreams[service]),
-                tls,
-                accept_proxy: accept_proxy && !main.trusted_proxies.is_empty(),
+            .zip(listeners.into_iter().zip(ports).zip(autos))
+            .map(|(i, (((service, tls, accept_proxy, bind_address), (port, bind_port)), auto))| {
+                let auto = auto && tls;
+                Listener {
+                    name: if i % 2 == 0 { format!("l{i}") } else { format!("@listener[{i}]") },
+                    port: NonZeroU16::new(port).unwrap(),
+                    bind_port: NonZeroU16::new(bind_port).unwrap(),
+                    bind_address,
+                    upstream: Arc::clone(&upstreams[if auto { 0 } else { service }]),
+                    media: auto.then(|| Arc::clone(&upstreams[1])),
+                    tls,
+                    accept_proxy: accept_proxy && !main.trusted_proxies.is_empty(),
+                }
             })
             .collect();
         let used = |upstream: &Arc<Upstream>| {
-            listeners.iter().any(|listener| listener.upstream.name == upstream.name)
+            listeners.iter().any(|listener| {
+                let mut all = listener.media.iter().chain([&listener.upstream]);
+                all.any(|one| Arc::ptr_eq(one, upstream))
+            })
         };
         let upstreams = upstreams.into_iter().filter(used).collect();
         Config { listeners, upstreams, ..main }
@@ -172,6 +180,7 @@ prop_compose! {
         log_level in select(LevelFilter::iter().collect::<Vec<_>>()),
         host in option::of(name().prop_union(any::<Ipv4Addr>().prop_map(|a| a.to_string()).boxed())),
         pair in option::of(["/[ -\\[\\]-~]{0,20}[a-z]", "/[a-z '#;]{0,20}[a-z]"]),
+        media_names in btree_set("\\.?[a-z0-9]{1,9}\\.[a-z]{2,9}", 1..4),
         trusted_proxies in btree_set(network(), 0..3),
     ) -> Config {
         let [per_client, rate, handshakes] = counts.map(NonZeroU32::new);
@@ -194,6 +203,7 @@ prop_compose! {
                 cert: cert.replace('"', "").into(),
                 key: key.into(),
             }),
+            media_names: media_names.into_iter().collect(),
             trusted_proxies: trusted_proxies.into_iter().collect(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
@@ -332,7 +342,7 @@ fn check_says_all_that_is_wrong() {
         (
             "service 'web'",
             "service 'wbe'",
-            "option service 'wbe': the name of an upstream is allowed",
+            "option service 'wbe': auto or the name of an upstream is allowed",
         ),
         (
             "drain_timeout",

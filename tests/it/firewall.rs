@@ -56,9 +56,9 @@ impl World {
 
 fn source_of(target: &str) -> &'static str {
     if target.contains(':') {
-        "2001:db8::2"
+        "2001:db8::66"
     } else {
-        "192.0.2.2"
+        "192.0.2.66"
     }
 }
 

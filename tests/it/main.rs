@@ -30,6 +30,7 @@ mod media;
 mod memory;
 mod memory_limit;
 mod metrics_format;
+mod one_port;
 mod outside;
 mod package;
 mod pressure;

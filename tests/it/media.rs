@@ -31,24 +31,27 @@ fn curl_verifies_the_certificate_of_the_media_server_through_us() {
     let daemon = Daemon::start(
         &Setup::new()
             .with(listener("media_main", "media"))
+            .with(listener("all", "auto").option("tls", 1))
             .with(upstream),
     );
 
-    let copy = folder.join("copy");
-    let good = curl(&daemon, &authority, &copy);
-    assert!(good.status.success(), "{good:?}");
-    assert!(
-        fs::read(&copy).unwrap() == photo,
-        "the photo is not what was sent"
-    );
+    for listener in ["media_main", "all"] {
+        let copy = folder.join(listener);
+        let good = curl(daemon.port(listener), &authority, &copy);
+        assert!(good.status.success(), "{listener}: {good:?}");
+        assert!(
+            fs::read(&copy).unwrap() == photo,
+            "{listener}: the photo is not what was sent"
+        );
 
-    // It is the server's certificate that curl looks at, so another authority will not do.
-    let bad = curl(&daemon, &stranger, &copy);
-    assert_eq!(bad.status.code(), Some(60), "{bad:?}");
+        // It is the server's certificate that curl looks at, so another authority will not do.
+        let bad = curl(daemon.port(listener), &stranger, &copy);
+        assert_eq!(bad.status.code(), Some(60), "{listener}: {bad:?}");
+    }
 }
 
-fn curl(daemon: &Daemon, authority: &Pair, output: &Path) -> Ended {
-    let through_us = format!("{HOST}:443:127.0.0.1:{}", daemon.port("media_main"));
+fn curl(port: u16, authority: &Pair, output: &Path) -> Ended {
+    let through_us = format!("{HOST}:443:127.0.0.1:{port}");
     let mut curl = Command::new("curl");
     curl.args([
         "--silent",

@@ -28,7 +28,10 @@ fn the_last_client_from_outside_is_noted_and_who_is_inside_is_not() {
         "PROXY TCP6 ::ffff:10.0.0.7 ::ffff:192.0.2.1 12345 443",
     ];
     for header in inside {
-        talk(daemon.connect("behind"), format!("{header}\r\n").as_bytes());
+        talk(
+            daemon.connect("behind"),
+            format!("{header}\r\nhello").as_bytes(),
+        );
     }
     talk(daemon.connect("direct"), b"from 127.66.0.1");
     let status = daemon.until("all are over", |status| {
@@ -36,7 +39,7 @@ fn the_last_client_from_outside_is_noted_and_who_is_inside_is_not() {
     });
     assert_eq!(status.0["last_outside_seconds"], Value::Null);
 
-    let outside = b"PROXY TCP4 203.0.113.7 192.0.2.1 12345 443\r\n";
+    let outside = b"PROXY TCP4 203.0.113.7 192.0.2.1 12345 443\r\nhello";
     talk(daemon.connect("behind"), outside);
     let seconds = |daemon: &Daemon| daemon.status().0["last_outside_seconds"].as_u64().unwrap();
     assert!(seconds(&daemon) <= 2);
@@ -69,9 +72,9 @@ fn who_comes_with_a_public_address_of_this_home_is_not_outside() {
             b"hello",
         );
     };
-    call(&phone, "2001:db8::2", "2001:db8::1");
+    call(&phone, "2001:db8::66", "2001:db8::1");
     call(&router, "192.0.2.1", "192.0.2.1");
     assert_eq!(daemon.status().0["last_outside_seconds"], Value::Null);
-    call(&phone, "192.0.2.2", "192.0.2.1");
+    call(&phone, "192.0.2.66", "192.0.2.1");
     assert!(daemon.status().0["last_outside_seconds"].as_u64().unwrap() <= 2);
 }

@@ -17,7 +17,7 @@ fn no_end_of_a_connection_gives_its_client_away() {
     // Both ends are here: the kernel needs no phone to have an address of one.
     for address in [
         "192.0.2.1/24",
-        "192.0.2.2/24",
+        "192.0.2.66/24",
         "2001:db8:66::1/64",
         "2001:db8:66::7/64",
     ] {
@@ -53,7 +53,7 @@ fn no_end_of_a_connection_gives_its_client_away() {
 
     for (source, target) in [
         ("127.66.0.1", "127.0.0.1"),
-        ("192.0.2.2", "192.0.2.1"),
+        ("192.0.2.66", "192.0.2.1"),
         ("2001:db8:66::7", "2001:db8:66::1"),
     ] {
         for (listener, bytes) in [

@@ -30,8 +30,8 @@ fn the_upstream_is_told_the_port_that_the_phone_used() {
     let _daemon = Daemon::start_under(&router.prefix(), &setup);
 
     for (family, source, target) in [
-        ("TCP4", "192.0.2.2", "192.0.2.1"),
-        ("TCP6", "2001:db8::2", "2001:db8::1"),
+        ("TCP4", "192.0.2.66", "192.0.2.1"),
+        ("TCP6", "2001:db8::66", "2001:db8::1"),
     ] {
         for (port, why) in [(443, "behind the redirect"), (10443, "without it")] {
             let (source, target): (IpAddr, IpAddr) =

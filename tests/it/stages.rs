@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 16] = [
+const MAY_NAME: [(&str, &[&str]); 17] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
+    ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
     ("proxy_header", &[]),
@@ -21,6 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
             "admission",
             "config",
             "deadline",
+            "gate",
             "listener",
             "proxy_header",
             "relay",

@@ -299,11 +299,7 @@ fn a_service_is_the_name_of_an_upstream() {
     assert_eq!(
         problems(&(listener("wab") + "config upstream mine\nlist address a:1\n")),
         ["@listener[0], option service 'wab': \
-             the name of an upstream is allowed: mine, chat, web, media; did you mean 'web'?"]
-    );
-    assert_eq!(
-        problems(&listener("auto")),
-        ["@listener[0], option service 'auto': this service is not available yet"]
+             auto or the name of an upstream is allowed: mine, chat, web, media; did you mean 'web'?"]
     );
     assert_eq!(
         problems(&(listener("chat") + "config upstream auto\nlist address a:1\n")),
@@ -316,6 +312,35 @@ fn a_service_is_the_name_of_an_upstream() {
     let config = config(&(listener("mine") + "config upstream mine\nlist address a:1\n"));
     assert_eq!(config.upstreams[0].name, "mine");
     assert_eq!(config.upstreams[0].proxy_header, ProxyHeader::V1);
+}
+
+#[test]
+fn service_auto_leads_to_chat_and_media_and_needs_tls() {
+    let listener = "config listener\noption port 1\noption service auto\n";
+    assert_eq!(
+        problems(listener),
+        ["@listener[0], option service 'auto': this service needs option tls '1'"]
+    );
+    let config = config(&format!("{listener}option tls 1\n"));
+    let [listener] = &config.listeners[..] else {
+        panic!("{:?}", config.listeners)
+    };
+    let media = listener.media.as_ref().map(|media| media.name.as_str());
+    assert_eq!(
+        (listener.upstream.name.as_str(), media),
+        ("chat", Some("media"))
+    );
+    assert_eq!(listener.service(), "auto");
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(upstreams, ["chat", "media"]);
+    assert_eq!(
+        config.media_names,
+        [".whatsapp.net", ".whatsapp.com", ".fbcdn.net"]
+    );
 }
 
 #[test]

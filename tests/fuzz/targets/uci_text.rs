@@ -34,6 +34,7 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
         main.option("cert", cert.display());
         main.option("key", key.display());
     }
+    main.list("media_name", &config.media_names);
     main.list("trusted_proxy", &config.trusted_proxies);
     let mut sections = vec![main.of("waproxy", "main")];
     for upstream in &config.upstreams {
@@ -48,7 +49,7 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
         options.option("port", listener.port);
         options.option("bind_port", listener.bind_port);
         options.list("bind_address", listener.bind_address);
-        options.option("service", &listener.upstream.name);
+        options.option("service", listener.service());
         options.flag("tls", listener.tls);
         options.flag("accept_proxy", listener.accept_proxy);
         sections.push(options.of("listener", &listener.name));

@@ -49,7 +49,7 @@ impl Stage {
     pub fn behind_a_cable() -> Self {
         let (router, phone) = (Namespace::new(), Namespace::new());
         router.join_phone(&phone);
-        router.ip("route add default via 192.0.2.2");
+        router.ip("route add default via 192.0.2.66");
         phone.ip("route add local 203.0.113.0/24 dev lo");
         Self::with(Some(Cable { router, phone }))
     }

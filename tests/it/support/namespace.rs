@@ -69,7 +69,7 @@ impl Namespace {
             "link add wan type veth peer name to-router netns {}",
             phone.name
         ));
-        for (namespace, device, host) in [(self, "wan", 1), (phone, "to-router", 2)] {
+        for (namespace, device, host) in [(self, "wan", 1), (phone, "to-router", 66)] {
             namespace.ip(&format!("addr add 192.0.2.{host}/24 dev {device}"));
             namespace.ip(&format!("addr add 2001:db8::{host}/64 dev {device} nodad"));
             namespace.ip(&format!("link set {device} up"));

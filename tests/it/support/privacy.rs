@@ -8,7 +8,12 @@ use super::client;
 
 /// Clients of the tests that have no address of `127.66.0.0/16`: phones of namespaces, and those
 /// for whom a PROXY header speaks. Nothing else has these.
-const OTHERS: [&str; 4] = ["192.0.2.2", "2001:db8::2", "203.0.113.7", "2001:db8:66::7"];
+const OTHERS: [&str; 4] = [
+    "192.0.2.66",
+    "2001:db8::66",
+    "203.0.113.7",
+    "2001:db8:66::7",
+];
 
 /// Where those come from whom no daemon trusts, and nothing else does.
 const STRANGERS: &str = "127.67.";

@@ -19,7 +19,12 @@ pub struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
 impl TlsClient {
     /// Shakes hands on a stream that may have carried a PROXY header before.
     pub fn over(stream: TcpStream) -> io::Result<Self> {
-        let connection = ClientConnection::new(any_certificate(), server_name()).unwrap();
+        Self::over_for(stream, server_name())
+    }
+
+    /// The same, asking for a server by its name.
+    pub fn over_for(stream: TcpStream, server: ServerName<'static>) -> io::Result<Self> {
+        let connection = ClientConnection::new(any_certificate(), server).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;

@@ -264,6 +264,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::tls::acceptor::acceptor;
 
     #[test]
     fn own_pair_is_made_once_and_kept_private() {
@@ -330,6 +331,28 @@ mod tests {
             (LATEST + 1, EARLIEST),
         ] {
             assert_eq!(plausible(at(now)), at(believed));
+        }
+    }
+
+    /// A panic shows what it stumbled over.
+    #[test]
+    fn nothing_that_has_the_key_shows_it() {
+        let dir = folder("shown");
+        let identity = Identity::make(&dir).expect("made");
+        let config = acceptor(&identity).expect("an acceptor");
+        let key = PrivateKeyDer::from_pem_file(dir.join(FILE)).expect("kept");
+        // The secret number (RFC 5915) within its PKCS #8 wrapping.
+        let secret = key.secret_der().get(36..52).expect("a key of P-256");
+        let hex = secret.iter().map(|byte| format!("{byte:02x}"));
+        let secrets = [
+            hex.collect::<String>(),
+            format!("{secret:?}").trim_matches(['[', ']']).to_owned(),
+            format!("{secret:x?}").trim_matches(['[', ']']).to_owned(),
+        ];
+        let shown = format!("{identity:?} {config:?} {key:?}").to_lowercase();
+        assert!(shown.len() > 1000, "{shown}");
+        for secret in secrets {
+            assert!(!shown.contains(&secret), "{secret} in {shown}");
         }
     }
 

@@ -108,3 +108,19 @@ fn write_new(path: &Path, pem: &[u8]) -> io::Result<()> {
     file.write_all(pem)?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_the_disk_is_not_shown() {
+        let kept = Kept::new(Path::new("/proc/nowhere"), "secret".to_owned());
+        assert!(kept.error().is_some());
+        let shown = format!("{kept:?} {kept:#?}");
+        assert!(
+            shown.contains("/proc/nowhere") && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+}

@@ -1,7 +1,10 @@
 //! Configurations from end to end: any text is judged, a right one means what it says, and the
 //! command `check` tells people.
 
-use std::fmt::{Display, Write};
+mod spelling;
+#[path = "../fuzz/targets/uci_text.rs"]
+mod uci_text;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU16, NonZeroU32};
@@ -16,10 +19,16 @@ use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use waproxy::config::{
     self, Auto, Certificate, Config, DEFAULT, Host, HostPort, Limits, Listener, ProxyHeader,
     Timeouts, Upstream,
 };
+
+use self::spelling::spelt;
+use self::uci_text::{sections_of, text_of};
+use crate::support::uci;
 
 // === Any text ===
 
@@ -38,12 +47,41 @@ proptest! {
     }
 
     #[test]
-    fn a_configuration_means_what_it_says(config in config()) {
-        let text = text(&config);
-        let loaded = config::parse("f", &text);
+    fn a_configuration_means_what_it_says_however_it_is_spelt(config in config(), seed: u64) {
+        let sections = sections_of(&config);
+        for text in [text_of(&sections), spelt(&sections, seed)] {
+            let loaded = config::parse("f", &text);
+            let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+            prop_assert_eq!(&loaded.warnings, &[]);
+            prop_assert_eq!(&loaded.config, &config, "{}", text);
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_uci_has_written_means_the_same() {
+    let mut runner = TestRunner::deterministic();
+    let mut draw = || {
+        (config(), any::<u64>())
+            .new_tree(&mut runner)
+            .unwrap()
+            .current()
+    };
+    let drawn: Vec<_> = (0..300).map(|_| draw()).collect();
+    let text = |(config, seed): &(Config, u64)| spelt(&sections_of(config), *seed).into_bytes();
+    let texts: Vec<_> = drawn.iter().map(text).collect();
+    let exported = String::from_utf8(uci::export(&texts).unwrap()).unwrap();
+    for (i, (config, _)) in drawn.iter().enumerate() {
+        let start = format!("package {}\n", uci::package(i));
+        let (_, text) = exported.split_once(&start).unwrap();
+        let (text, _) = text.split_once("\npackage ").unwrap_or((text, ""));
+        let loaded = config::parse("f", text);
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-        prop_assert_eq!(&loaded.warnings, &[]);
-        prop_assert_eq!(&loaded.config, &config, "{}", text);
+        assert_eq!(
+            (&loaded.config, &loaded.warnings[..]),
+            (config, &[][..]),
+            "{text}"
+        );
     }
 }
 
@@ -83,7 +121,7 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![9 => known.prop_map(str::to_owned), 1 => any::<String>()]
 }
 
-// === Configurations and the files that say them ===
+// === Configurations ===
 
 prop_compose! {
     fn config()(
@@ -204,96 +242,6 @@ fn host() -> impl Strategy<Value = Host> {
 
 fn network() -> impl Strategy<Value = IpNet> {
     (any::<IpAddr>(), 0..=32_u8).prop_map(|(a, n)| IpNet::new(a, n).unwrap().trunc())
-}
-
-/// The file that says a configuration.
-fn text(config: &Config) -> String {
-    let mut text = String::new();
-    section(&mut text, "waproxy", "main");
-    let number = |n: Option<NonZeroU32>| n.map_or(0, NonZeroU32::get);
-    let Config {
-        limits, timeouts, ..
-    } = config;
-    option(&mut text, "enabled", &flag(config.enabled));
-    option(&mut text, "workers", &config.workers);
-    option(&mut text, "max_connections", &limits.max_connections);
-    let per_client = number(limits.max_connections_per_client);
-    option(&mut text, "max_connections_per_client", &per_client);
-    option(
-        &mut text,
-        "max_rate_per_client",
-        &number(limits.max_rate_per_client),
-    );
-    option(&mut text, "max_handshakes", &number(limits.max_handshakes));
-    option(&mut text, "connect_timeout", &timeouts.connect.as_secs());
-    option(
-        &mut text,
-        "handshake_timeout",
-        &timeouts.handshake.as_secs(),
-    );
-    option(&mut text, "idle_timeout", &timeouts.idle.as_secs());
-    option(
-        &mut text,
-        "half_close_timeout",
-        &timeouts.half_close.as_secs(),
-    );
-    option(&mut text, "drain_timeout", &timeouts.drain.as_secs());
-    option(&mut text, "firewall", &flag(config.firewall));
-    option(&mut text, "src_zone", &&config.src_zone);
-    option(
-        &mut text,
-        "log_level",
-        &config.log_level.as_str().to_ascii_lowercase(),
-    );
-    option(
-        &mut text,
-        "host",
-        &config.host.as_deref().unwrap_or_default(),
-    );
-    if let Certificate::Operator { cert, key } = &config.certificate {
-        option(&mut text, "cert", &cert.display());
-        option(&mut text, "key", &key.display());
-    }
-    for network in &config.trusted_proxies {
-        list(&mut text, "trusted_proxy", &network);
-    }
-    for listener in &config.listeners {
-        section(&mut text, "listener", &listener.name);
-        option(&mut text, "port", &listener.port);
-        option(&mut text, "bind_port", &listener.bind_port);
-        let address = listener.bind_address.map(|address| address.to_string());
-        option(&mut text, "bind_address", &address.unwrap_or_default());
-        option(&mut text, "service", &&listener.upstream.name);
-        option(&mut text, "tls", &flag(listener.tls));
-        option(&mut text, "accept_proxy", &flag(listener.accept_proxy));
-    }
-    for upstream in &config.upstreams {
-        section(&mut text, "upstream", &upstream.name);
-        for address in &upstream.addresses {
-            list(&mut text, "address", &address);
-        }
-        option(&mut text, "proxy_header", &upstream.proxy_header);
-        option(&mut text, "allow_private", &flag(upstream.allow_private));
-    }
-    text
-}
-
-fn flag(flag: bool) -> &'static str {
-    if flag { "yes" } else { "0" }
-}
-
-fn section(text: &mut String, kind: &str, name: &str) {
-    let name = if name.starts_with('@') { "" } else { name };
-    writeln!(text, "\nconfig {kind} {name}").unwrap();
-}
-
-fn option(text: &mut String, name: &str, value: &dyn Display) {
-    let value = value.to_string().replace('\'', r"'\''");
-    writeln!(text, "\toption {name} '{value}'").unwrap();
-}
-
-fn list(text: &mut String, name: &str, value: &dyn Display) {
-    writeln!(text, "\tlist {name} '{value}'").unwrap();
 }
 
 // === Files ===

@@ -6,20 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use waproxy::config::uci::{self, Content, Section};
 use waproxy::config::{self, DEFAULT};
 
-use crate::support::uci as real;
-
-/// More than enough for a file, even on a busy machine. What takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::uci::{PATIENCE, export, package};
 
 #[test]
 fn the_corpus_is_read_alike() {
@@ -191,56 +184,6 @@ fn theirs(texts: &[Vec<u8>]) -> Vec<Theirs> {
     }
     let (first, second) = texts.split_at(texts.len() / 2);
     theirs(first).into_iter().chain(theirs(second)).collect()
-}
-
-/// How the file of a text is called.
-fn package(i: usize) -> String {
-    format!("waproxy_test_{i}")
-}
-
-/// What `uci export` prints of the files that it can load; `None` where it falls.
-fn export(texts: &[Vec<u8>]) -> Option<Vec<u8>> {
-    let name = format!("uci-{}-{:?}", std::process::id(), thread::current().id());
-    let folder = scratch().join(name);
-    fs::create_dir_all(folder.join("config")).unwrap();
-    for (i, text) in texts.iter().enumerate() {
-        fs::write(folder.join("config").join(package(i)), text).unwrap();
-    }
-    let mut uci = Command::new(real::program())
-        .arg("-c")
-        .arg(folder.join("config"))
-        .arg("-t")
-        .arg(folder.join("changes"))
-        .arg("export")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut pipe = uci.stdout.take().unwrap();
-    let output = thread::spawn(move || {
-        let mut output = Vec::new();
-        pipe.read_to_end(&mut output).map(|_| output)
-    });
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = uci.try_wait().unwrap() {
-            break Some(status);
-        }
-        if start.elapsed() > PATIENCE {
-            uci.kill().unwrap();
-            uci.wait().unwrap();
-            break None;
-        }
-        thread::sleep(Duration::from_millis(2));
-    };
-    let output = output.join().unwrap().unwrap();
-    fs::remove_dir_all(folder).unwrap();
-    status.filter(ExitStatus::success).map(|_| output)
-}
-
-fn scratch() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// The sections of each package in the output of `uci export`.

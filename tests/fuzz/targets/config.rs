@@ -7,7 +7,7 @@ use std::sync::Arc;
 use waproxy::config::uci::{Section, read};
 use waproxy::config::{Config, parse};
 
-use super::uci_text::{of_config, of_sections};
+use super::uci_text::{sections_of, text_of};
 
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
             assert!(values.iter().all(|value| !value.is_empty()));
         }
     }
-    let written = of_sections(&content.sections);
+    let written = text_of(&content.sections);
     // Of what could not be read at all, some may be too much to be read twice.
     if content.faults.is_empty() {
         let again = read(&written);
@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
             assert_eq!(content.faults, []);
             check(&loaded.config);
             assert_eq!(parse("file", &written), Ok(loaded.clone()), "{written}");
-            let written = of_config(&loaded.config);
+            let written = text_of(&sections_of(&loaded.config));
             let again = parse("file", &written).unwrap();
             assert_eq!(again.config, loaded.config, "{written}");
             assert_eq!(again.warnings, [], "{written}");

@@ -1,4 +1,4 @@
-//! Sections or a [`Config`] in, UCI text out that means the same.
+//! A [`Config`] in, its sections out; sections in, UCI text out that means the same.
 
 use std::fmt::{Display, Write};
 use std::num::NonZeroU32;
@@ -7,91 +7,102 @@ use std::time::Duration;
 use waproxy::config::uci::Section;
 use waproxy::config::{Certificate, Config};
 
-/// Every option as a list, which takes one value as well as several.
-pub fn of_sections(sections: &[Section]) -> String {
-    let mut text = Text::default();
+/// With every option of it, also where it is as shipped.
+pub fn sections_of(config: &Config) -> Vec<Section> {
+    let mut main = Options::default();
+    main.flag("enabled", config.enabled);
+    main.option("workers", config.workers);
+    let limits = &config.limits;
+    main.option("max_connections", limits.max_connections);
+    main.count(
+        "max_connections_per_client",
+        limits.max_connections_per_client,
+    );
+    main.count("max_rate_per_client", limits.max_rate_per_client);
+    main.count("max_handshakes", limits.max_handshakes);
+    let timeouts = &config.timeouts;
+    main.seconds("connect_timeout", timeouts.connect);
+    main.seconds("handshake_timeout", timeouts.handshake);
+    main.seconds("idle_timeout", timeouts.idle);
+    main.seconds("half_close_timeout", timeouts.half_close);
+    main.seconds("drain_timeout", timeouts.drain);
+    main.flag("firewall", config.firewall);
+    main.option("src_zone", &config.src_zone);
+    main.option("log_level", config.log_level.as_str().to_ascii_lowercase());
+    main.list("host", &config.host);
+    if let Certificate::Operator { cert, key } = &config.certificate {
+        main.option("cert", cert.display());
+        main.option("key", key.display());
+    }
+    main.list("trusted_proxy", &config.trusted_proxies);
+    let mut sections = vec![main.of("waproxy", "main")];
+    for upstream in &config.upstreams {
+        let mut options = Options::default();
+        options.list("address", &upstream.addresses);
+        options.option("proxy_header", upstream.proxy_header);
+        options.flag("allow_private", upstream.allow_private);
+        sections.push(options.of("upstream", &upstream.name));
+    }
+    for listener in &config.listeners {
+        let mut options = Options::default();
+        options.option("port", listener.port);
+        options.option("bind_port", listener.bind_port);
+        options.list("bind_address", listener.bind_address);
+        options.option("service", &listener.upstream.name);
+        options.flag("tls", listener.tls);
+        options.flag("accept_proxy", listener.accept_proxy);
+        sections.push(options.of("listener", &listener.name));
+    }
+    sections
+}
+
+/// As `uci export` writes it, but for lists of one value, which are options.
+pub fn text_of(sections: &[Section]) -> String {
+    let mut text = String::new();
     for Section {
         kind,
         name,
         options,
     } in sections
     {
-        text.section(kind, name);
+        if name.starts_with('@') {
+            writeln!(text, "config {kind}").unwrap();
+        } else {
+            writeln!(text, "config {kind} '{name}'").unwrap();
+        }
         for (name, values) in options {
-            text.list(name, values);
+            let keyword = if values.len() == 1 { "option" } else { "list" };
+            for value in values {
+                let value = value.replace('\'', r"'\''");
+                writeln!(text, "\t{keyword} {name} '{value}'").unwrap();
+            }
         }
     }
-    text.0
+    text
 }
 
-/// Every option of it, also where it is as shipped.
-pub fn of_config(config: &Config) -> String {
-    let mut text = Text::default();
-    text.section("waproxy", "main");
-    text.flag("enabled", config.enabled);
-    text.option("workers", config.workers);
-    let limits = &config.limits;
-    text.option("max_connections", limits.max_connections);
-    text.count(
-        "max_connections_per_client",
-        limits.max_connections_per_client,
-    );
-    text.count("max_rate_per_client", limits.max_rate_per_client);
-    text.count("max_handshakes", limits.max_handshakes);
-    let timeouts = &config.timeouts;
-    text.seconds("connect_timeout", timeouts.connect);
-    text.seconds("handshake_timeout", timeouts.handshake);
-    text.seconds("idle_timeout", timeouts.idle);
-    text.seconds("half_close_timeout", timeouts.half_close);
-    text.seconds("drain_timeout", timeouts.drain);
-    text.flag("firewall", config.firewall);
-    text.option("src_zone", &config.src_zone);
-    text.option("log_level", config.log_level.as_str().to_ascii_lowercase());
-    text.list("host", &config.host);
-    if let Certificate::Operator { cert, key } = &config.certificate {
-        text.option("cert", cert.display());
-        text.option("key", key.display());
-    }
-    text.list("trusted_proxy", &config.trusted_proxies);
-    for upstream in &config.upstreams {
-        text.section("upstream", &upstream.name);
-        text.list("address", &upstream.addresses);
-        text.option("proxy_header", upstream.proxy_header);
-        text.flag("allow_private", upstream.allow_private);
-    }
-    for listener in &config.listeners {
-        text.section("listener", &listener.name);
-        text.option("port", listener.port);
-        text.option("bind_port", listener.bind_port);
-        text.list("bind_address", listener.bind_address);
-        text.option("service", &listener.upstream.name);
-        text.flag("tls", listener.tls);
-        text.flag("accept_proxy", listener.accept_proxy);
-    }
-    text.0
-}
-
-/// A text that grows.
+/// The options of a section.
 #[derive(Default)]
-struct Text(String);
+struct Options(Vec<(String, Vec<String>)>);
 
-impl Text {
-    fn section(&mut self, kind: &str, name: &str) {
-        if name.starts_with('@') {
-            writeln!(self.0, "config {kind}").unwrap();
-        } else {
-            writeln!(self.0, "config {kind} '{name}'").unwrap();
+impl Options {
+    fn of(self, kind: &str, name: &str) -> Section {
+        Section {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            options: self.0,
         }
     }
 
     fn list<T: Display>(&mut self, name: &str, values: impl IntoIterator<Item = T>) {
-        for value in values {
-            writeln!(self.0, "\tlist {name} {}", quoted(value)).unwrap();
+        let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        if !values.is_empty() {
+            self.0.push((name.to_owned(), values));
         }
     }
 
     fn option(&mut self, name: &str, value: impl Display) {
-        writeln!(self.0, "\toption {name} {}", quoted(value)).unwrap();
+        self.list(name, [value]);
     }
 
     fn flag(&mut self, name: &str, value: bool) {
@@ -105,9 +116,4 @@ impl Text {
     fn seconds(&mut self, name: &str, value: Duration) {
         self.option(name, value.as_secs());
     }
-}
-
-/// As `uci export` does it.
-fn quoted(value: impl Display) -> String {
-    format!("'{}'", value.to_string().replace('\'', r"'\''"))
 }

@@ -1,14 +1,17 @@
-//! Clients that take slowly, or no longer at all, what the upstream has for them.
+//! Clients that take slowly, or no longer at all, what the upstream has for them. Needs root.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, read_to_end, reset};
+use crate::support::client::{self, Ending, read_to_end, reset};
+use crate::support::duplex::Duplex;
+use crate::support::namespace::Namespace;
 use crate::support::random::Pattern;
 use crate::support::relayed::{Kind, Stage};
 use crate::support::setup::Setup;
+use crate::support::tls::TlsClient;
 
 #[test]
 fn a_client_that_pauses_after_its_half_close_gets_every_byte_and_the_end() {
@@ -84,6 +87,50 @@ fn a_reset_that_waits_for_a_slow_upstream_costs_no_time_and_arrives() {
         .daemon
         .until(reason, |status| status.ended("plain", reason) == 1);
 }
+
+/// What waits for a client who has stopped reading is all that his upstream could send: in sockets,
+/// and in a pipe or the daemon's memory.
+#[test]
+fn a_client_that_reads_no_longer_has_no_more_waiting_than_sockets_and_a_pipe_hold() {
+    let place = Namespace::new();
+    let small = format!("cd /proc/sys/net/ipv4; echo 4096 16384 {SOCKET} | tee tcp_rmem >tcp_wmem");
+    place.tool(&["sh", "-c", &small]);
+    let stage = Stage::inside(&place, Setup::new());
+    for (kind, most) in [(Kind::Plain, PIPE), (Kind::Tls, KEPT)] {
+        let port = stage.daemon.port(kind.listener());
+        let client = place.inside(|| client::connect(port));
+        let mut client: Box<dyn Duplex> = match kind {
+            Kind::Plain => Box::new(client),
+            Kind::Tls => Box::new(TlsClient::over(client).unwrap()),
+        };
+        let reading = thread::spawn(move || {
+            client.read_exact(&mut vec![0; READ]).unwrap();
+            client
+        });
+        let mut upstream = stage.accepted().stream;
+        upstream.set_write_timeout(Some(4 * A_MOMENT)).unwrap();
+        let mut taken = 0;
+        while taken < SIZE
+            && let Ok(count) = upstream.write(&[0; 16 * 1024])
+        {
+            taken += count;
+        }
+        let _not_gone = reading.join().unwrap();
+        let waiting = taken - READ;
+        // The daemon's two and those of both ends.
+        let bound = 4 * SOCKET + most;
+        println!("{kind:?}: {waiting} bytes wait, of {bound}");
+        assert!(waiting <= bound, "{kind:?}: {waiting} bytes wait");
+    }
+}
+
+/// Enough to be bulk, before he stops.
+const READ: usize = 8_000_000;
+/// What the kernel lets a socket have one way.
+const SOCKET: usize = 64 * 1024;
+/// The largest pipe that the daemon makes, and what it keeps in memory for a peer.
+const PIPE: usize = 1024 * 1024;
+const KEPT: usize = 64 * 1024;
 
 /// Long enough for whatever is at hand to be done.
 const A_MOMENT: Duration = Duration::from_millis(500);

@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use super::client;
 use super::daemon::Daemon;
 use super::duplex::Duplex;
+use super::namespace::Namespace;
 use super::setup::{Setup, listener, upstream};
 use super::stand_in::{Accepted, StandIn};
 use super::tls::TlsClient;
@@ -38,13 +39,26 @@ impl Kind {
 
 impl Stage {
     pub fn new(setup: Setup) -> Self {
-        let (stand_in, accepted) = StandIn::handing_over();
+        Self::of(&[], setup, StandIn::handing_over())
+    }
+
+    /// The same in a network of its own.
+    pub fn inside(place: &Namespace, setup: Setup) -> Self {
+        let stand_in = place.inside(StandIn::handing_over);
+        Self::of(&place.prefix(), setup, stand_in)
+    }
+
+    fn of(
+        prefix: &[&str],
+        setup: Setup,
+        (stand_in, accepted): (StandIn, Receiver<Accepted>),
+    ) -> Self {
         let setup = setup
             .with(listener("plain", "chat"))
             .with(listener("tls", "chat").option("tls", 1))
             .with(upstream("chat", stand_in.address(), "v1"));
         Self {
-            daemon: Daemon::start(&setup),
+            daemon: Daemon::start_under(prefix, &setup),
             accepted,
             _upstream: stand_in,
         }

@@ -20,7 +20,7 @@ fn what_is_wrong_is_refused_with_an_alert_and_what_is_odd_is_taken() {
         "/tests/it/tls_conversations/conversations.py"
     );
     let mut words = Command::new(python);
-    words.args(["-B", script, &daemon.port("chat_in").to_string()]);
+    words.args(["-uB", script, &daemon.port("chat_in").to_string()]);
     println!(
         "{}",
         run_within(Duration::from_mins(2), &mut words).success()

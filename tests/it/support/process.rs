@@ -127,6 +127,8 @@ pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
         keep(child.stderr.take().unwrap(), stderr.clone()),
     ];
     let deadline = Instant::now() + patience;
+    let text =
+        |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -134,15 +136,14 @@ pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
         if Instant::now() > deadline {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{command:?} takes longer than {patience:?}");
+            let said = text(&stdout) + &text(&stderr);
+            panic!("{command:?} takes longer than {patience:?}; it said:\n{said}");
         }
         thread::sleep(Duration::from_millis(5));
     };
     for reader in readers {
         reader.join().unwrap();
     }
-    let text =
-        |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
     Ended {
         status,
         stdout: text(&stdout),

@@ -56,9 +56,13 @@ pub fn run(data: &[u8]) {
     assert_eq!(chat.parse(), Ok(shared.chat_port));
     assert_eq!(media.parse(), Ok(shared.media_port));
     assert_eq!(tls.parse(), Ok(shared.chat_tls));
-    assert!(listeners.iter().any(|one| one.port == shared.chat_port
+    let mut phones = listeners.iter().filter(|one| !one.accept_proxy);
+    assert!(phones.clone().any(|one| one.port == shared.chat_port
         && one.tls == shared.chat_tls
-        && !one.accept_proxy));
+        && ["auto", "chat"].contains(&one.service.as_str())));
+    assert!(phones.any(|one| one.port == shared.media_port
+        && one.tls == (one.service == "auto")
+        && ["auto", "media"].contains(&one.service.as_str())));
     if let Ok(valid) = public_host(host) {
         assert_eq!(valid, host);
         assert_eq!(name, host, "a name that people enter is changed");

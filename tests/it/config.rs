@@ -71,7 +71,6 @@ fn a_configuration_that_uci_has_written_means_the_same() {
     let text = |(config, seed): &(Config, u64)| spelt(&sections_of(config), *seed).into_bytes();
     let texts: Vec<_> = drawn.iter().map(text).collect();
     let exported = String::from_utf8(uci::export(&texts).unwrap()).unwrap();
-    let mut count = 0;
     for (i, (config, _)) in drawn.iter().enumerate() {
         let start = format!("package {}\n", uci::package(i));
         let (_, text) = exported.split_once(&start).unwrap();
@@ -83,9 +82,7 @@ fn a_configuration_that_uci_has_written_means_the_same() {
             (config, &[][..]),
             "{text}"
         );
-        count += 1;
     }
-    assert_eq!(count, 300);
 }
 
 /// What UCI files are made of, and what has no place there.

@@ -132,13 +132,9 @@ impl Daemon {
         self.folder.join(CONTROL)
     }
 
-    /// Asks the running daemon by a command, whose answer gives nobody away.
+    /// Asks the running daemon by a command.
     pub fn ask(&self, command: &str, options: &[&str]) -> Ended {
-        let ended = process::run(&mut command_at(self.folder.path(), command, options));
-        for said in [&ended.stdout, &ended.stderr] {
-            assert_gives_nobody_away(said.as_bytes(), command);
-        }
-        ended
+        process::run(&mut command_at(self.folder.path(), command, options))
     }
 
     pub fn status(&self) -> Status {
@@ -224,17 +220,26 @@ impl Daemon {
 
     /// Looks at all that it tells anyone. One that is ending may tell nothing any more.
     fn assert_answers_give_nobody_away(&self) {
-        self.ask("status", &["--json"]);
-        for command in ["status", "metrics", "share", "certificate", "check"] {
-            self.ask(command, &[]);
+        for request in [
+            r#"{"request":"status"}"#,
+            r#"{"request":"status_text"}"#,
+            r#"{"request":"metrics"}"#,
+            r#"{"request":"history"}"#,
+            r#"{"request":"certificate"}"#,
+            r#"{"request":"check","text":"config listener"}"#,
+            // Of a name, for without one it is this machine's address.
+            r#"{"request":"share","host":"proxy.example"}"#,
+            "nonsense",
+        ] {
+            let mut answer = Vec::new();
+            let _ = UnixStream::connect(self.control()).and_then(|mut socket| {
+                socket.set_read_timeout(Some(SOON))?;
+                socket.write_all(request.as_bytes())?;
+                socket.write_all(b"\n")?;
+                socket.read_to_end(&mut answer)
+            });
+            assert_gives_nobody_away(&answer, request);
         }
-        let mut history = Vec::new();
-        let _ = UnixStream::connect(self.control()).and_then(|mut socket| {
-            socket.set_read_timeout(Some(SOON))?;
-            socket.write_all(b"{\"request\":\"history\"}\n")?;
-            socket.read_to_end(&mut history)
-        });
-        assert_gives_nobody_away(&history, "history");
     }
 
     /// Changes a limit of it, as `prlimit` calls it, until it is changed again.

@@ -26,6 +26,8 @@ pub enum Hello {
 /// Finds the server's name in the ClientHello that a connection begins with. `None` where more must
 /// come. One that is broken or very long has no name: that is for TLS to say.
 pub fn hello(bytes: &[u8]) -> Option<Hello> {
+    // However the bytes came, the judgement is the same.
+    let bytes = bytes.get(..MOST).unwrap_or(bytes);
     if !is_tls(bytes)? {
         return Some(Hello::Other);
     }

@@ -83,10 +83,17 @@ fn a_domain_with_a_dot_has_all_that_is_under_it() {
 
 proptest! {
     #[test]
-    fn no_bytes_are_too_odd(tail in prop::collection::vec(any::<u8>(), 0..600), cut in 0_usize..300) {
-        let _ = super::hello(&tail);
+    fn a_judgement_stays_whatever_follows(
+        tail in prop::collection::vec(any::<u8>(), 0..600),
+        cut in 0_usize..300,
+    ) {
         let hello = real_hello("a.example");
-        let _ = super::hello(&[&hello[..cut.min(hello.len())], &tail].concat());
+        let bytes = [&hello[..cut.min(hello.len())], &tail].concat();
+        let whole = super::hello(&bytes);
+        for length in 0..bytes.len() {
+            let judged = super::hello(&bytes[..length]);
+            prop_assert!(judged.is_none() || judged == whole, "{} bytes: {:?}", length, judged);
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub const DEFAULT: &str = include_str!("../openwrt/waproxy/files/waproxy.config"
 
 /// The service that finds out itself where a connection belongs.
 const AUTO: &str = "auto";
+/// The services between which it chooses.
+const CHAT: &str = "chat";
+const MEDIA: &str = "media";
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
@@ -198,6 +201,19 @@ pub struct Listener {
     pub tls: bool,
     /// Whether each connection must begin with a PROXY header.
     pub accept_proxy: bool,
+    /// What becomes of a connection that does not begin as its service does.
+    pub gate: Gate,
+}
+
+/// What becomes of a connection that does not begin as its service does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gate {
+    /// Nothing: nobody looks.
+    Off,
+    /// The log tells of it.
+    Log,
+    /// It is closed, and reaches no upstream.
+    Enforce,
 }
 
 /// A WhatsApp host that a service leads to.
@@ -252,6 +268,11 @@ impl Listener {
             None => &self.upstream.name,
         }
     }
+
+    /// Whether all its connections are media.
+    pub fn is_media(&self) -> bool {
+        self.upstream.name == MEDIA
+    }
 }
 
 // === Display ===
@@ -273,6 +294,16 @@ impl Display for HostPort {
             Host::Address(IpAddr::V4(address)) => write!(f, "{address}:{port}"),
             Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{port}"),
         }
+    }
+}
+
+impl Display for Gate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Log => "log",
+            Self::Enforce => "enforce",
+        })
     }
 }
 

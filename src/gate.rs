@@ -23,6 +23,17 @@ pub enum Hello {
     Other,
 }
 
+/// Whether these bytes begin chat: WhatsApp's greeting, or what leads to a server and then that
+/// greeting. `None` where more must come.
+pub fn is_chat(bytes: &[u8]) -> Option<bool> {
+    const BEGINNINGS: [&[u8]; 2] = [b"WA", b"\xed\x00\x01"];
+    if BEGINNINGS.iter().any(|chat| bytes.starts_with(chat)) {
+        return Some(true);
+    }
+    let may_become = BEGINNINGS.iter().any(|chat| chat.starts_with(bytes));
+    (!may_become).then_some(false)
+}
+
 /// Finds the server's name in the ClientHello that a connection begins with. `None` where more must
 /// come. One that is broken or very long has no name: that is for TLS to say.
 pub fn hello(bytes: &[u8]) -> Option<Hello> {

@@ -51,6 +51,7 @@ pub mod paths;
 pub mod proxy_header;
 pub mod relay;
 pub mod sandbox;
+pub mod seldom;
 pub mod session;
 pub mod share;
 pub mod shortage;

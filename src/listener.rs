@@ -152,7 +152,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::{Host, HostPort, ProxyHeader, Upstream};
+    use crate::config::{Gate, Host, HostPort, ProxyHeader, Upstream};
 
     #[test]
     fn ipv4_and_ipv6_arrive_at_one_listener() {
@@ -213,6 +213,7 @@ mod tests {
             media: None,
             tls: false,
             accept_proxy: false,
+            gate: Gate::Off,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The life of one connection, from accept to its [`Outcome`]: the only place that knows the
 //! order of the stages. [`opening`] is all but the last.
 
+mod client;
 mod opening;
 mod outcome;
+mod welcome;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,7 +16,8 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
-use self::opening::{Client, Open, open};
+use self::client::Client;
+use self::opening::{Open, open};
 pub use self::outcome::Outcome;
 use crate::admission::Permit;
 use crate::config::{Config, Listener};

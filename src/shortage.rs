@@ -3,19 +3,16 @@
 
 use std::fmt::Display;
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-/// How often a shortage is logged.
-const PERIOD: Duration = Duration::from_mins(1);
+use crate::seldom::Seldom;
 
 /// Something that cannot be done now and then for want of descriptors, memory and the like.
 #[derive(Debug)]
 pub struct Shortage {
     what: &'static str,
-    logged: Mutex<Option<Instant>>,
+    logged: Seldom,
 }
 
 /// Whether `error` says that we, or the system, lack something; not that a peer does.
@@ -39,19 +36,15 @@ impl Shortage {
     pub const fn new(what: &'static str) -> Self {
         Self {
             what,
-            logged: Mutex::new(None),
+            logged: Seldom::never(),
         }
     }
 
     /// Logs that it could not be done because of `error`, unless that has just been said.
     pub fn log(&self, error: impl Display) {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.is_some_and(|last| last.elapsed() < PERIOD) {
-            return;
+        if self.logged.is_due() {
+            log::warn!("{}: {error}", self.what);
         }
-        *logged = Some(Instant::now());
-        drop(logged);
-        log::warn!("{}: {error}", self.what);
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) struct RawListener {
     pub(super) accept_proxy: Values,
     pub(super) bind_port: Values,
     pub(super) bind_address: Values,
+    pub(super) gate: Values,
 }
 
 /// `config upstream`

@@ -7,7 +7,10 @@ use super::problem::did_you_mean;
 use super::raw::{Named, RawConfig, RawListener, RawMain, RawUpstream};
 use super::reader::Reader;
 use super::report::{Noted, Report, label};
-use super::{AUTO, Certificate, Config, Limits, Listener, ProxyHeader, Timeouts, Upstream, value};
+use super::{
+    AUTO, CHAT, Certificate, Config, Gate, Limits, Listener, MEDIA, ProxyHeader, Timeouts,
+    Upstream, value,
+};
 
 /// What the reference proxy takes. No router comes near.
 const MOST_CONNECTIONS: u32 = 27_500;
@@ -172,6 +175,7 @@ fn listener(
     let accept_proxy = r.optional("accept_proxy", &options.accept_proxy, value::flag);
     let bind_port = r.optional("bind_port", &options.bind_port, value::port);
     let bind_address = r.optional("bind_address", &options.bind_address, value::bind_address);
+    let gate = r.optional("gate", &options.gate, value::gate);
 
     let enabled = enabled?.unwrap_or(true);
     let accept_proxy = accept_proxy?.unwrap_or(false);
@@ -198,7 +202,15 @@ fn listener(
         media: media.transpose()?,
         tls,
         accept_proxy,
+        gate: gate?.unwrap_or(Gate::Off),
     };
+    if listener.gate != Gate::Off && ![CHAT, MEDIA].contains(&listener.upstream.name.as_str()) {
+        r.refuse(
+            "gate",
+            &options.gate,
+            "only chat, media and auto have a gate",
+        );
+    }
     Ok(enabled.then_some(listener))
 }
 
@@ -209,7 +221,7 @@ fn service(text: &str, upstreams: &[(&str, Read)]) -> Result<Service, String> {
     };
     // Both are shipped, so there always are some.
     if text == AUTO
-        && let (Some(upstream), media @ Some(_)) = (find("chat"), find("media"))
+        && let (Some(upstream), media @ Some(_)) = (find(CHAT), find(MEDIA))
     {
         return Ok(Service { upstream, media });
     }

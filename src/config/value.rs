@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use super::problem::did_you_mean;
-use super::{Auto, Host, HostPort, ProxyHeader};
+use super::{Auto, Gate, Host, HostPort, ProxyHeader};
 
 /// A value, or what is allowed.
 type Parsed<T> = Result<T, String>;
@@ -90,6 +90,17 @@ pub(super) fn proxy_header(text: &str) -> Parsed<ProxyHeader> {
             ("none", ProxyHeader::None),
             ("v1", ProxyHeader::V1),
             ("v2", ProxyHeader::V2),
+        ],
+    )
+}
+
+pub(super) fn gate(text: &str) -> Parsed<Gate> {
+    word(
+        text,
+        [
+            ("off", Gate::Off),
+            ("log", Gate::Log),
+            ("enforce", Gate::Enforce),
         ],
     )
 }

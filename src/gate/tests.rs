@@ -60,6 +60,25 @@ fn nobody_is_waited_for_without_end() {
 }
 
 #[test]
+fn chat_begins_with_its_greeting_or_the_way_to_a_server() {
+    for chat in [&b"WA\x06\x03"[..], b"WA", b"\xed\x00\x01\x00\x00\x04"] {
+        assert_eq!(is_chat(chat), Some(true), "{chat:?}");
+    }
+    for beginning in [&b""[..], b"W", b"\xed", b"\xed\x00"] {
+        assert_eq!(is_chat(beginning), None, "{beginning:?}");
+    }
+    for other in [
+        &b"w"[..],
+        b"GET / HTTP/1.1",
+        b"WB",
+        b"\x16\x03\x01",
+        b"\xed\x00\x02",
+    ] {
+        assert_eq!(is_chat(other), Some(false), "{other:?}");
+    }
+}
+
+#[test]
 fn a_domain_with_a_dot_has_all_that_is_under_it() {
     let domains = [".whatsapp.net".to_owned(), "cdn.example".to_owned()];
     for name in [

@@ -6,23 +6,21 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+use super::client::Client;
+use super::welcome::Limit;
 use super::{Outcome, Settings, refuse, seconds};
 use crate::address;
-use crate::admission::{Handshake, Permit};
-use crate::config::{Config, Host, HostPort, ProxyHeader};
+use crate::admission::Permit;
+use crate::config::{Config, ProxyHeader};
 use crate::deadline::{self, Deadline};
-use crate::gate::{self, Hello};
 use crate::listener;
 use crate::proxy_header::{self, Addresses, Header, Version};
 use crate::side::{Plain, Side};
 use crate::socket;
-use crate::tls::Tls;
 use crate::upstream::Upstream;
 
 /// A connection whose relay can begin.
@@ -30,25 +28,6 @@ pub(super) struct Open {
     pub(super) client: Client,
     pub(super) upstream: Plain,
     pub(super) permit: Permit,
-}
-
-/// The client's side, as the listener has it.
-pub(super) enum Client {
-    Plain(Plain),
-    Tls(Box<Tls>),
-}
-
-/// Where a connection leads.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    upstream: &'a Upstream,
-    proxy_header: ProxyHeader,
-}
-
-/// What a handshake may take: time, and a place among those of others.
-struct Limit<'a> {
-    deadline: &'a Deadline,
-    place: Option<Handshake>,
 }
 
 /// All that comes before the first byte is carried.
@@ -94,13 +73,12 @@ pub(super) async fn open(
         .addresses(&client, peer, said)
         .map_err(|_| Outcome::ClientLeft)?;
 
-    let client = Plain::new(client);
-    let (mut client, way) = match &settings.tls {
-        None => (Client::Plain(client), settings.way()),
-        Some(tls) => {
-            let limit = limit(permit.handshake(source, limits.max_handshakes));
-            settings.welcome(client, tls, limit).await?
-        }
+    let client = Client::Plain(Plain::new(client));
+    let (mut client, way) = if settings.waits() {
+        let limit = limit(permit.handshake(source, limits.max_handshakes));
+        settings.welcome(client, limit).await?
+    } else {
+        (client, settings.way())
     };
 
     deadline.set(seconds(timeouts.connect));
@@ -124,14 +102,6 @@ pub(super) async fn open(
         upstream,
         permit,
     })
-}
-
-/// Has a client who must make room learn that.
-fn turn_out(client: &impl Side, outcome: Outcome) -> Outcome {
-    if outcome == Outcome::PushedOut {
-        client.reset();
-    }
-    outcome
 }
 
 fn version(header: ProxyHeader) -> Option<Version> {
@@ -163,36 +133,6 @@ async fn dial(
 // === impl Settings ===
 
 impl Settings {
-    /// Shakes hands with a client of a TLS listener, and finds out where he wants to go.
-    async fn welcome(
-        &self,
-        mut client: Plain,
-        tls: &Arc<ServerConfig>,
-        mut limit: Limit<'_>,
-    ) -> Result<(Client, Way<'_>), Outcome> {
-        if let Some(media) = self.media_way() {
-            let hello = poll_fn(|cx| client.poll_first(cx, gate::hello));
-            let hello = limit.within(hello).await;
-            let hello = hello.map_err(|outcome| turn_out(&client, outcome))?;
-            let hello = hello.map_err(|_| Outcome::ClientLeft)?;
-            if matches!(hello, Hello::Client(Some(name)) if self.is_media(&name)) {
-                return Ok((Client::Plain(client), media));
-            }
-        }
-        let mut client = Tls::new(client, Arc::clone(tls))?;
-        let shaken = limit.within(client.shake_hands()).await;
-        shaken.map_err(|outcome| turn_out(&client, outcome))??;
-        if let Some(media) = self.media_way() {
-            // Media is TLS of the phone's own, also where chat's is around it.
-            let is_tls = poll_fn(|cx| client.poll_first(cx, gate::is_tls));
-            let is_tls = limit.within(is_tls).await;
-            if is_tls.map_err(|outcome| turn_out(&client, outcome))?? {
-                return Ok((Client::Tls(client), media));
-            }
-        }
-        Ok((Client::Tls(client), self.way()))
-    }
-
     /// Whether a PROXY header from `peer` counts.
     fn trusts(&self, peer: SocketAddr) -> bool {
         let address = peer.ip().to_canonical();
@@ -236,64 +176,5 @@ impl Settings {
             source: peer,
             destination,
         }))
-    }
-
-    fn way(&self) -> Way<'_> {
-        Way {
-            upstream: &self.upstream,
-            proxy_header: self.listener.upstream.proxy_header,
-        }
-    }
-
-    /// The way of media, on a listener for everything.
-    fn media_way(&self) -> Option<Way<'_>> {
-        Some(Way {
-            upstream: self.media.as_deref()?,
-            proxy_header: self.listener.media.as_deref()?.proxy_header,
-        })
-    }
-
-    /// Whether who asks for the server `name` wants media: not where that is a host of chat.
-    fn is_media(&self, name: &str) -> bool {
-        let mut hosts = self.listener.upstream.addresses.iter();
-        let is_chat = |address: &HostPort| match &address.host {
-            Host::Name(host) => host.eq_ignore_ascii_case(name),
-            Host::Address(_) => false,
-        };
-        gate::is_among(name, &self.config.media_names) && !hosts.any(is_chat)
-    }
-}
-
-// === impl Limit ===
-
-impl Limit<'_> {
-    /// What a `step` of the handshake ends with, unless that takes too long or must make room.
-    async fn within<F: Future>(&mut self, step: F) -> Result<F::Output, Outcome> {
-        let step = async {
-            match &mut self.place {
-                Some(place) => place.within(step).await,
-                None => Ok(step.await),
-            }
-        };
-        let ended = self.deadline.within(step).await;
-        Ok(ended.ok_or(Outcome::HandshakeTimeout)??)
-    }
-}
-
-// === impl Client ===
-
-impl Client {
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Plain(client) => client.poll_left(cx),
-            Self::Tls(client) => client.poll_left(cx),
-        }
-    }
-
-    fn reset(&self) {
-        match self {
-            Self::Plain(client) => client.reset(),
-            Self::Tls(client) => client.reset(),
-        }
     }
 }

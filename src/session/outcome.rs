@@ -14,6 +14,8 @@ pub enum Outcome {
     Carried(End),
     /// The client left before it could be carried.
     ClientLeft,
+    /// It did not begin as its service does.
+    Gate,
     /// PROXY header and TLS together took too long.
     HandshakeTimeout,
     /// What should have been a PROXY header is none.
@@ -44,6 +46,7 @@ impl Outcome {
             Self::Carried(End::ResetByClient) => "reset_by_client",
             Self::Carried(End::ResetByUpstream) => "reset_by_upstream",
             Self::ClientLeft => "client_left",
+            Self::Gate => "gate",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::ProxyHeader => "proxy_header",
             Self::PushedOut => "max_handshakes",
@@ -59,7 +62,11 @@ impl Outcome {
     pub(super) fn is_refusal(self) -> bool {
         matches!(
             self,
-            Self::PushedOut | Self::TooFastOfClient | Self::TooManyOfClient | Self::UntrustedProxy
+            Self::Gate
+                | Self::PushedOut
+                | Self::TooFastOfClient
+                | Self::TooManyOfClient
+                | Self::UntrustedProxy
         )
     }
 }

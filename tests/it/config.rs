@@ -22,7 +22,7 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use waproxy::config::{
-    self, Auto, Certificate, Config, DEFAULT, Host, HostPort, Limits, Listener, ProxyHeader,
+    self, Auto, Certificate, Config, DEFAULT, Gate, Host, HostPort, Limits, Listener, ProxyHeader,
     Timeouts, Upstream,
 };
 
@@ -128,6 +128,7 @@ prop_compose! {
         main in main(),
         upstreams in vec(upstream(), 3),
         autos in vec(any::<bool>(), 6),
+        gates in vec(select(vec![Gate::Off, Gate::Log, Gate::Enforce]), 6),
         listeners in vec(listener(), 1..6),
         ports in btree_set(1..=u16::MAX, 6),
         bind_ports in btree_set(1..=u16::MAX, 6),
@@ -139,8 +140,8 @@ prop_compose! {
             .collect();
         let ports = ports.into_iter().zip(bind_ports);
         let listeners: Vec<_> = (0..)
-            .zip(listeners.into_iter().zip(ports).zip(autos))
-            .map(|(i, (((service, tls, accept_proxy, bind_address), (port, bind_port)), auto))| {
+            .zip(listeners.into_iter().zip(ports).zip(autos.into_iter().zip(gates)))
+            .map(|(i, (((service, tls, accept_proxy, bind_address), (port, bind_port)), (auto, gate)))| {
                 let auto = auto && tls;
                 Listener {
                     name: if i % 2 == 0 { format!("l{i}") } else { format!("@listener[{i}]") },
@@ -151,6 +152,7 @@ prop_compose! {
                     media: auto.then(|| Arc::clone(&upstreams[1])),
                     tls,
                     accept_proxy: accept_proxy && !main.trusted_proxies.is_empty(),
+                    gate: if auto || service < 2 { gate } else { Gate::Off },
                 }
             })
             .collect();

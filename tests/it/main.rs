@@ -22,6 +22,7 @@ mod dns;
 mod firewall;
 mod floods;
 mod garbage;
+mod gate;
 mod haproxy;
 mod home;
 mod init_script;

@@ -6,14 +6,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
 use crate::support::client::{PATIENCE, read_to_end};
 use crate::support::daemon::Daemon;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{Recording, StandIn};
-use crate::support::tls::{TlsClient, any_certificate};
+use crate::support::tls::{TlsClient, hello_for};
 
 #[test]
 fn tls_for_any_other_name_or_none_is_terminated_as_chat() {
@@ -46,7 +45,7 @@ fn tls_for_a_name_of_media_goes_on_unopened_and_without_a_header() {
         "web.whatsapp.com",
         "a.b.fbcdn.net",
     ] {
-        let hello = hello(name);
+        let hello = hello_for(name);
         let mut client = stage.connect();
         client.write_all(&hello).unwrap();
         client.write_all(b"and more").unwrap();
@@ -64,7 +63,7 @@ fn tls_for_a_name_of_media_goes_on_unopened_and_without_a_header() {
 fn names_of_media_are_those_of_the_configuration() {
     let stage = Stage::new(Setup::new().main_list("media_name", "cdn.example"));
     let mut client = stage.connect();
-    client.write_all(&hello("cdn.example")).unwrap();
+    client.write_all(&hello_for("cdn.example")).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     assert!(stage.media.recv_timeout(PATIENCE).is_ok());
     for name in ["a.cdn.example", "mmg.whatsapp.net"] {
@@ -78,7 +77,7 @@ fn names_of_media_are_those_of_the_configuration() {
 #[test]
 fn tls_in_tls_is_media() {
     let stage = Stage::new(Setup::new());
-    let inner = hello("mmg.whatsapp.net");
+    let inner = hello_for("mmg.whatsapp.net");
     let mut client = stage.connect_tls("proxy.example");
     client.write_all(&inner).unwrap();
     client.finish().unwrap();
@@ -88,7 +87,7 @@ fn tls_in_tls_is_media() {
 #[test]
 fn a_hello_that_drips_is_waited_for_and_arrives_whole() {
     let stage = Stage::new(Setup::new());
-    let hello = hello("mmg.whatsapp.net");
+    let hello = hello_for("mmg.whatsapp.net");
     let mut client = stage.connect();
     for byte in &hello {
         client.write_all(&[*byte]).unwrap();
@@ -105,7 +104,7 @@ fn a_hello_that_drips_is_waited_for_and_arrives_whole() {
 #[test]
 fn who_says_nothing_or_not_enough_reaches_no_upstream() {
     let stage = Stage::new(Setup::new().main("handshake_timeout", 2));
-    let hello = hello("mmg.whatsapp.net");
+    let hello = hello_for("mmg.whatsapp.net");
     let (mut left, mut stays) = (stage.connect(), stage.connect());
     left.write_all(&hello[..100]).unwrap();
     left.shutdown(Shutdown::Write).unwrap();
@@ -180,15 +179,6 @@ impl Stage {
         let name = ServerName::try_from(name).unwrap();
         TlsClient::over_for(self.connect(), name).unwrap()
     }
-}
-
-/// What a phone says first to a server of this name.
-fn hello(name: &'static str) -> Vec<u8> {
-    let name = ServerName::try_from(name).unwrap();
-    let mut client = ClientConnection::new(any_certificate(), name).unwrap();
-    let mut bytes = Vec::new();
-    client.write_tls(&mut bytes).unwrap();
-    bytes
 }
 
 /// The line of the PROXY header, and what follows it.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 17] = [
+const MAY_NAME: [(&str, &[&str]); 18] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
@@ -26,6 +26,7 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
             "listener",
             "proxy_header",
             "relay",
+            "seldom",
             "side",
             "socket",
             "stats",
@@ -33,7 +34,8 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
             "upstream",
         ],
     ),
-    ("shortage", &[]),
+    ("seldom", &[]),
+    ("shortage", &["seldom"]),
     ("side", &["deadline", "memory", "shortage", "socket"]),
     ("socket", &[]),
     ("stats", &[]),

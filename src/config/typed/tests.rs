@@ -344,6 +344,20 @@ fn service_auto_leads_to_chat_and_media_and_needs_tls() {
 }
 
 #[test]
+fn only_what_begins_in_a_known_way_has_a_gate() {
+    let listener = |service| {
+        format!("config listener\noption port 1\noption service {service}\noption gate enforce\n")
+    };
+    for service in ["chat", "media", "auto\noption tls 1"] {
+        assert_eq!(config(&listener(service)).listeners[0].gate, Gate::Enforce);
+    }
+    assert_eq!(
+        problems(&listener("web")),
+        ["@listener[0], option gate 'enforce': only chat, media and auto have a gate"]
+    );
+}
+
+#[test]
 fn two_listeners_never_want_the_same_port() {
     let second = |options: &str| format!("config listener 'm'\noption service 'chat'\n{options}");
     assert_eq!(

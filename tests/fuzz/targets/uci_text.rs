@@ -52,6 +52,7 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
         options.option("service", listener.service());
         options.flag("tls", listener.tls);
         options.flag("accept_proxy", listener.accept_proxy);
+        options.option("gate", listener.gate);
         sections.push(options.of("listener", &listener.name));
     }
     sections

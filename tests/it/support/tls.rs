@@ -83,6 +83,15 @@ impl Write for TlsClient {
     }
 }
 
+/// What a phone says first to a server of this name.
+pub fn hello_for(name: &'static str) -> Vec<u8> {
+    let name = ServerName::try_from(name).unwrap();
+    let mut client = ClientConnection::new(any_certificate(), name).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
 /// A client that takes any certificate.
 pub fn any_certificate() -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());

@@ -1,0 +1,80 @@
+//! The client's side, as the listener has it: a stream becomes one with TLS on top, and is ended as
+//! fits it.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::ServerConfig;
+
+use super::Outcome;
+use crate::side::{Plain, Side};
+use crate::tls::Tls;
+
+/// The client's side.
+pub(super) enum Client {
+    Plain(Plain),
+    Tls(Box<Tls>),
+}
+
+// === impl Client ===
+
+impl Client {
+    /// The same with TLS on top, which has not shaken hands.
+    pub(super) fn with_tls(self, config: &Arc<ServerConfig>) -> Result<Self, Outcome> {
+        match self {
+            Self::Plain(client) => Ok(Self::Tls(Tls::new(client, Arc::clone(config))?)),
+            Self::Tls(_) => Ok(self),
+        }
+    }
+
+    /// Shakes hands, where that is due.
+    pub(super) async fn shake_hands(&mut self) -> Result<(), Outcome> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(client) => Ok(client.shake_hands().await?),
+        }
+    }
+
+    /// Shows `judge` the first bytes until it has judged; see [`Plain::poll_first`].
+    pub(super) fn poll_first<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        judge: impl Fn(&[u8]) -> Option<T>,
+    ) -> Poll<Result<T, Outcome>> {
+        match self {
+            Self::Plain(client) => {
+                let first = client.poll_first(cx, judge);
+                first.map_err(|_| Outcome::ClientLeft)
+            }
+            Self::Tls(client) => client.poll_first(cx, judge).map_err(Into::into),
+        }
+    }
+
+    /// Ready when the client is gone and has said nothing that could be carried.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(client) => client.poll_left(cx),
+            Self::Tls(client) => client.poll_left(cx),
+        }
+    }
+
+    /// Ends the connection as a server of TLS does, or a port where nobody is.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(client) => {
+                client.reset();
+                Poll::Ready(Ok(()))
+            }
+            Self::Tls(client) => client.poll_finish(false, cx),
+        }
+    }
+
+    /// Makes the close, which follows when the client is dropped, a reset.
+    pub(super) fn reset(&self) {
+        match self {
+            Self::Plain(client) => client.reset(),
+            Self::Tls(client) => client.reset(),
+        }
+    }
+}

@@ -376,7 +376,6 @@ fn describe(listener: &Listener) -> String {
         name,
         port,
         bind_port,
-        upstream,
         ..
     } = listener;
     let tls = if listener.tls { " over TLS" } else { "" };
@@ -387,6 +386,6 @@ fn describe(listener: &Listener) -> String {
     };
     format!(
         "listening on port {bind_port}{public}: {name}, {}{tls}",
-        upstream.name
+        listener.service()
     )
 }

@@ -171,7 +171,7 @@ fn listener(listener: &Listener) -> Vec<String> {
         listener.port.to_string(),
         listener.bind_port.to_string(),
         address,
-        listener.upstream.name.clone(),
+        listener.service().to_owned(),
         if listener.tls { "yes" } else { "no" }.to_owned(),
         if listener.accept_proxy {
             "required"

@@ -4,8 +4,9 @@
 /// The most of a ClientHello that is waited for, in bytes. Browsers' have some 2,000.
 const MOST: usize = 16_384;
 
-/// What the header of a TLS record has, in bytes (RFC 8446, 5.1).
+/// What the headers of a TLS record and of a handshake message have, in bytes (RFC 8446, 5.1 and 4).
 const RECORD: usize = 5;
+const MESSAGE: usize = 4;
 
 /// What stands in a place of a TLS message (RFC 8446, 4 and 5.1; RFC 6066, 3).
 const HANDSHAKE: u8 = 22;
@@ -41,6 +42,19 @@ pub fn hello(bytes: &[u8]) -> Option<Hello> {
     let bytes = bytes.get(..MOST).unwrap_or(bytes);
     if !is_tls(bytes)? {
         return Some(Hello::Other);
+    }
+    // What is too long is not waited for, and what is too short not put together.
+    if let &[_, _, _, high, low, ref message @ ..] = bytes
+        && usize::from(u16::from_be_bytes([high, low])) >= MESSAGE
+        && let Some(length) = length(message)
+    {
+        let least = length.saturating_add(RECORD + MESSAGE);
+        if least > MOST {
+            return Some(Hello::Client(None));
+        }
+        if bytes.len() < least {
+            return None;
+        }
     }
     // Records may cut the message anywhere.
     let mut message = Vec::new();
@@ -87,9 +101,13 @@ fn more(bytes: &[u8]) -> Option<Hello> {
 
 /// The body of a handshake message, where all of it has come.
 fn whole(message: &[u8]) -> Option<&[u8]> {
-    let (&[_, high, middle, low], body) = message.split_first_chunk()?;
-    let length = u32::from_be_bytes([0, high, middle, low]);
-    body.get(..usize::try_from(length).ok()?)
+    message.get(MESSAGE..)?.get(..length(message)?)
+}
+
+/// What follows the header of a handshake message, in bytes.
+fn length(message: &[u8]) -> Option<usize> {
+    let &[_, high, middle, low] = message.first_chunk()?;
+    usize::try_from(u32::from_be_bytes([0, high, middle, low])).ok()
 }
 
 /// The name in the body of a ClientHello, where that is in order.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const PERIOD: Duration = Duration::from_mins(1);
 
 /// When something was last told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Seldom(Mutex<Option<Instant>>);
 
 // === impl Seldom ===

@@ -19,7 +19,7 @@ pub const READ: usize = 2 * 16_384;
 
 /// How much is read at once while the thread keeps much for peers that take nothing: so much more
 /// may each of them make it keep.
-const READ_LITTLE: usize = 2_048;
+pub const READ_LITTLE: usize = 2_048;
 
 /// Size of a worker's buffers in bytes: what was read, and what encryption adds to it. The largest
 /// TLS record there is, one of TLS 1.2 (RFC 5246, 6.2.3), fits in as well.

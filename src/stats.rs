@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seldom::Seldom;
+
 /// A counter of one thread. It does not overflow in practice: at 10 Gbit/s, 2^64 bytes take
 /// 468 years.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub struct Counters {
     pub bytes_up: Count,
     /// Bytes from the upstream to clients.
     pub bytes_down: Count,
+    /// When it was last told that one was let in that did not begin as others do.
+    pub odd: Seldom,
     /// When a client from outside was last let in, in seconds of the thread's own count. Of the
     /// client nothing is kept.
     pub last_outside: Cell<Option<u32>>,

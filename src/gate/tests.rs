@@ -47,15 +47,18 @@ fn what_is_no_hello_is_told_by_the_first_byte_that_none_has() {
 
 #[test]
 fn nobody_is_waited_for_without_end() {
-    let long = [
-        &b"\x16\x03\x01\x40\x00\x01\x00\xff\xff"[..],
-        &vec![0; 20_000],
+    let long = b"\x16\x03\x01\x40\x00\x01\x00\xff\xff";
+    assert_eq!(super::hello(long), Some(Hello::Client(None)));
+    let slow = [
+        &b"\x16\x03\x01\x00\x00\x01\x00\x3f\x00"[..],
+        &vec![0; 16_128],
     ]
     .concat();
-    assert_eq!(super::hello(&long[..MOST - 1]), None);
-    assert_eq!(super::hello(&long[..MOST]), Some(Hello::Client(None)));
+    let slow = in_records_of(&slow, 1);
+    assert_eq!(super::hello(&slow[..MOST - 1]), None);
+    assert_eq!(super::hello(&slow[..MOST]), Some(Hello::Client(None)));
     let broken = in_records_of(&real_hello("a.example"), 100);
-    let broken = [&broken[..105], b"\x17\x03\x03\x00\x01"].concat();
+    let broken = [&broken[..105], b"\x17\x03\x03\x00\x01", &[0; 600]].concat();
     assert_eq!(super::hello(&broken), Some(Hello::Client(None)));
 }
 

@@ -9,10 +9,7 @@ use crate::admission::Handshake;
 use crate::config::{Gate, Host, HostPort, ProxyHeader};
 use crate::deadline::Deadline;
 use crate::gate::{self, Hello};
-use crate::seldom::Seldom;
 use crate::upstream::Upstream;
-
-static ODD: Seldom = Seldom::never();
 
 /// Where a connection leads.
 #[derive(Clone, Copy)]
@@ -43,6 +40,10 @@ impl Settings {
         mut limit: Limit<'_>,
     ) -> Result<(Client, Way<'_>), Outcome> {
         let (mut client, way) = self.sort(client, &mut limit).await?;
+        if self.listener.gate == Gate::Log {
+            // Who is only looked at makes room for nobody.
+            limit.place = None;
+        }
         if self.listener.gate != Gate::Off {
             self.judge(&mut client, way, &mut limit).await?;
         }
@@ -82,25 +83,36 @@ impl Settings {
         way: Way<'_>,
         limit: &mut Limit<'_>,
     ) -> Result<(), Outcome> {
-        let is_right = if way.is_media {
-            self.is_of_media(limit.first(client, gate::hello).await?)
-        } else {
-            limit.first(client, gate::is_chat).await?
-        };
-        if is_right {
-            return Ok(());
-        }
+        let is_right = self.is_right(client, way, limit).await;
         if self.listener.gate == Gate::Log {
-            if ODD.is_due() {
+            let is_odd = !is_right.unwrap_or(false);
+            if is_odd && self.counters.odd.is_due() {
                 let what = if way.is_media { "media" } else { "chat" };
                 let name = &self.listener.name;
                 log::warn!("listener {name}: a connection does not begin as {what} does");
             }
             return Ok(());
         }
+        if is_right? {
+            return Ok(());
+        }
         // Whether he hears of it or not.
         let _ = limit.within(poll_fn(|cx| client.poll_end(cx))).await;
         Err(Outcome::Gate)
+    }
+
+    async fn is_right(
+        &self,
+        client: &mut Client,
+        way: Way<'_>,
+        limit: &mut Limit<'_>,
+    ) -> Result<bool, Outcome> {
+        if way.is_media {
+            let hello = limit.first(client, gate::hello).await?;
+            Ok(self.is_of_media(hello))
+        } else {
+            limit.first(client, gate::is_chat).await
+        }
     }
 
     /// Whether who begins so wants media: the server that he asks for is known for that, and no

@@ -12,7 +12,7 @@ use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteT
 use rustls::{ProtocolVersion, ServerConfig};
 
 use super::outbox::{Haste, Outbox};
-use crate::side::{BUFFER, Plain, READ, Side, with_buffer};
+use crate::side::{BUFFER, Plain, READ, READ_LITTLE, Side, with_buffer};
 
 /// Bytes of a record's header: type, version and length (RFC 8446, 5.1).
 const HEADER: usize = 5;
@@ -38,7 +38,7 @@ pub struct Tls {
     session: UnbufferedServerConnection,
     /// The beginning of a record whose end has not come.
     partial: Vec<u8>,
-    /// Plain bytes that came with the last flight of the handshake.
+    /// Plain bytes that came with the last flight of the handshake, or that were looked at since.
     early: Vec<u8>,
     /// The peer will send no more.
     ended: bool,
@@ -97,9 +97,13 @@ impl Tls {
         cx: &mut Context<'_>,
         judge: impl Fn(&[u8]) -> Option<T>,
     ) -> Poll<Result<T, Error>> {
+        let mut fault = None;
         loop {
             if let Some(judged) = judge(&self.early) {
                 return Poll::Ready(Ok(judged));
+            }
+            if let Some(error) = fault {
+                return Poll::Ready(Err(Error::Protocol(error)));
             }
             if self.ended || self.broken {
                 let left = io::Error::from(ErrorKind::UnexpectedEof);
@@ -107,13 +111,17 @@ impl Tls {
             }
             let received = ready!(self.poll_receive_early(cx))?;
             self.ended = received.end;
+            fault = received.error;
         }
     }
 
-    /// Receives once, and keeps what came.
+    /// Receives a little, and keeps what came. What we have said must get out meanwhile.
     fn poll_receive_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Error>> {
+        if let Poll::Ready(drained) = self.socket.poll_drained(cx) {
+            drained.map_err(Error::Left)?;
+        }
         with_buffer(|plain| {
-            let received = ready!(self.poll_receive(cx, plain))?;
+            let received = ready!(self.poll_receive(cx, READ_LITTLE, plain))?;
             let early = plain.get(..received.plain).unwrap_or_default();
             self.early.extend_from_slice(early);
             Poll::Ready(Ok(received))
@@ -122,10 +130,6 @@ impl Tls {
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.session.is_handshaking() {
-            // What we have said must get out; we listen meanwhile.
-            if let Poll::Ready(drained) = self.socket.poll_drained(cx) {
-                drained.map_err(Error::Left)?;
-            }
             let received = ready!(self.poll_receive_early(cx))?;
             if let Some(error) = received.error {
                 return Poll::Ready(Err(Error::Protocol(error)));
@@ -139,15 +143,17 @@ impl Tls {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once from the socket, and decrypts into `plain`.
+    /// Reads once from the socket, `most` bytes, and decrypts into `plain`.
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
+        most: usize,
         plain: &mut [u8],
     ) -> Poll<Result<Received, Error>> {
         with_buffer(|cipher| {
             let kept = self.partial.len();
             let end = cipher.len().saturating_sub(self.spare(cipher.len()));
+            let end = end.min(kept.saturating_add(most));
             let Some(room) = cipher.get_mut(kept..end).filter(|room| !room.is_empty()) else {
                 self.broken = true;
                 let error = rustls::Error::General("a message is too long".into());
@@ -286,10 +292,12 @@ impl Tls {
 impl Side for Box<Tls> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
-            let room = buffer.get_mut(..early.len());
+            let length = self.early.len().min(buffer.len());
+            let rest = self.early.split_off(length);
+            let early = std::mem::replace(&mut self.early, rest);
+            let room = buffer.get_mut(..length);
             room.ok_or(ErrorKind::InvalidInput)?.copy_from_slice(&early);
-            return Poll::Ready(Ok(early.len()));
+            return Poll::Ready(Ok(length));
         }
         loop {
             if self.broken {
@@ -298,7 +306,8 @@ impl Side for Box<Tls> {
             if self.ended {
                 return Poll::Ready(Ok(0));
             }
-            let received = ready!(self.poll_receive(cx, buffer)).map_err(io::Error::other)?;
+            let received =
+                ready!(self.poll_receive(cx, BUFFER, buffer)).map_err(io::Error::other)?;
             self.ended = received.end;
             if received.plain > 0 {
                 return Poll::Ready(Ok(received.plain));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::figure::Work;
+use crate::figure::{Figure, Work};
 use crate::relay::Kind;
 
 /// One round of one figure.
@@ -50,6 +50,17 @@ impl Results {
                 .refused
                 .iter()
                 .any(|refusal| refusal.kind == kind && refusal.tls == work.is_tls())
+    }
+
+    /// Whether honest transfers keep half of their speed beside every flood.
+    pub fn holds_in_floods(&self, figures: &[&Figure]) -> bool {
+        let mut floods = figures
+            .iter()
+            .filter(|figure| matches!(figure.work, Work::Flood(_)));
+        floods.all(|figure| {
+            let kept = self.median(figure.name, Kind::Waproxy, 0);
+            kept.is_none_or(|kept| kept >= 50.0)
+        })
     }
 
     /// The median of a column.

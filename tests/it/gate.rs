@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
 
-use crate::support::client::{Ending, read_to_end};
+use crate::support::client::{Ending, read_exactly, read_to_end};
 use crate::support::daemon::Daemon;
 use crate::support::duplex::Duplex;
+use crate::support::random::Random;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, refusing};
 use crate::support::tls::{TlsClient, hello_for};
@@ -75,6 +78,19 @@ fn a_gate_that_logs_tells_once_a_minute_and_carries() {
 }
 
 #[test]
+fn a_gate_that_logs_changes_nothing() {
+    let stage = Stage::new("log");
+    let mut silent = stage.daemon.connect("chat_in");
+    // TLS in TLS that promises more than it has, and much besides.
+    let mut long = Random::new(1).bytes(45_000, 45_000);
+    long[..9].copy_from_slice(b"\x16\x03\x01\x3f\x00\x01\x00\x3e\x00");
+    assert_eq!(stage.echo("all", true, &long).0, long);
+    thread::sleep(Duration::from_secs(5));
+    silent.write_all(CHAT).unwrap();
+    assert_eq!(read_exactly(&mut silent, CHAT.len()), CHAT);
+}
+
+#[test]
 fn who_says_nothing_to_a_gate_is_not_waited_for_without_end() {
     let stage = Stage::new("enforce");
     let mut silent = stage.daemon.connect("chat_in");
@@ -110,6 +126,7 @@ impl Stage {
     fn with(gate: &str, address: &SocketAddr) -> Self {
         let setup = Setup::new()
             .main("handshake_timeout", 3)
+            .main("workers", 1)
             .with(listener("chat_in", "chat").option("gate", gate))
             .with(
                 listener("chat_tls", "chat")

@@ -26,7 +26,6 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
             "listener",
             "proxy_header",
             "relay",
-            "seldom",
             "side",
             "socket",
             "stats",
@@ -38,7 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("shortage", &["seldom"]),
     ("side", &["deadline", "memory", "shortage", "socket"]),
     ("socket", &[]),
-    ("stats", &[]),
+    ("stats", &["seldom"]),
     ("tls", &["side"]),
     ("upstream", &["address", "config", "shortage", "socket"]),
     (

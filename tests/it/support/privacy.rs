@@ -15,8 +15,8 @@ const OTHERS: [&str; 4] = [
     "2001:db8:66::7",
 ];
 
-/// Where those come from whom no daemon trusts, and nothing else does.
-const STRANGERS: &str = "127.67.";
+/// Where those come from whom no daemon trusts, and those of whom floods speak. Nothing else does.
+const STRANGERS: [&str; 2] = ["127.67.", "203.0.113."];
 
 /// Fails where a client's address is in `bytes`.
 pub fn assert_gives_nobody_away(bytes: &[u8], what: &str) {
@@ -64,7 +64,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn needles() -> Vec<Vec<u8>> {
     let others = OTHERS.iter().map(|ip| ip.parse().unwrap());
     let clients = [IpAddr::from(client::SOURCE)].into_iter().chain(others);
-    let mut needles: Vec<Vec<u8>> = vec![client::SOURCES.into(), STRANGERS.into()];
+    let mut needles: Vec<Vec<u8>> = vec![client::SOURCES.into()];
+    needles.extend(STRANGERS.map(Into::into));
     for client in clients {
         needles.push(client.to_string().into());
         let mut bytes = match client {

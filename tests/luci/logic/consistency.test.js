@@ -91,6 +91,15 @@ async function formOptions() {
 
 	await view.render([ null, null, {} ]);
 
+	// What stands for an option of another section is no option of its own.
+	const shipped = readUci(path.join(ROOT, 'openwrt/waproxy/files/waproxy.config'));
+
+	for (const [ name, { ucisection, ucioption } ] of Object.entries(found.waproxy))
+		if (ucisection) {
+			assert.ok(found[shipped[ucisection]['.type']][ucioption], name);
+			delete found.waproxy[name];
+		}
+
 	return found;
 }
 

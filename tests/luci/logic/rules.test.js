@@ -87,6 +87,7 @@ const CASES = [
 	[ 'main', 'max_handshakes', rules.countOrOff, NUMBERS ],
 	[ 'main', 'src_zone', rules.zone, ZONES ],
 	[ 'main', 'host', rules.host, [ ...NAMES, ...ADDRESSES ] ],
+	[ 'main', 'media_name', rules.serverName, [ ...NAMES, ...ADDRESSES, ...NAMES.map(name => `.${name}`), ...ADDRESSES.slice(0, 3).map(address => `.${address}`) ], true ],
 	[ 'main', 'trusted_proxy', rules.network, NETWORKS, true ],
 	[ 'main', 'cert', rules.path, PATHS ],
 	[ 'main', 'key', rules.path, PATHS ],
@@ -98,7 +99,7 @@ for (const [ section, option, rule, values, list ] of CASES)
 	test(`the form and the daemon agree on ${option}`, () => {
 		for (const value of values) {
 			// In a list the daemon splits at blanks, and an element that is empty is none.
-			if (list && value.split(' ').includes(''))
+			if (list && (value == '' || value.includes(' ')))
 				continue;
 
 			assert.equal(rule(value) === true, takes(section, option, list ? [ value ] : value), `${option} '${value}': the form says ${rule(value)}`);
@@ -146,7 +147,15 @@ const SETS = {
 		sections.main.trusted_proxy = [ '192.0.2.7' ];
 	},
 	'an upstream that does not exist': sections => sections.web_plain.service = 'mine',
-	'no upstream at all': sections => delete sections.web_plain.service
+	'no upstream at all': sections => delete sections.web_plain.service,
+	'one port for chat and media': sections => sections.chat_tls.service = 'auto',
+	'one port for chat and media, TLS in other words': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: 'yes' }),
+	'one port for chat and media without TLS': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: '0' }),
+	'one port for chat and media, TLS left out': sections => {
+		sections.chat_tls.service = 'auto';
+		delete sections.chat_tls.tls;
+	},
+	'one port for chat and media without TLS, switched off': sections => sections.chat_plain.service = 'auto'
 };
 
 for (const [ name, change ] of Object.entries(SETS))

@@ -115,13 +115,23 @@ test('a full proxy, a certificate that ends or is not in use are problems', () =
 	for (const daemon of [
 		{ connections: { now: 10, peak: 10, cap: 10 } },
 		{ certificate: { ...certificate, whose: 'operator', not_after_unix: NOW + 86400 } },
-		{ certificate: { ...certificate, error: 'no such file' } }
+		{ certificate: { ...certificate, error: 'no such file' } },
+		{ certificate: { ...certificate, unkept: 'disk full' } }
 	])
 		assert.equal(state(answer(daemon)).level, 'warn');
 
 	assert.equal(state(answer({ connections: { now: 10, peak: 10, cap: 10 } })).title, 'The proxy is full');
 	assert.equal(state(answer({ certificate: null })).level, 'good');
 	assert.equal(state(answer({ certificate: { ...certificate, whose: 'proxy', not_after_unix: NOW + 86400 } })).level, 'good');
+});
+
+test('what is wrong with the certificate is told in full', () => {
+	const { certificate } = healthy();
+	const told = more => all(state(answer({ certificate: { ...certificate, ...more } })));
+
+	assert.match(told({ unkept: '/etc/waproxy: no space left' }), /cannot save its certificate, .* no space left/);
+	assert.match(told({ error: 'no such file', unkept: 'no space left' }), /not in use: no such file.*cannot save.* no space left/);
+	assert.doesNotMatch(told({ unkept: null }), /cannot save/);
 });
 
 test('a service without a daemon says which of its troubles it is', () => {

@@ -49,6 +49,19 @@ test('in Persian everything is from right to left but what is typed', () => visi
 	assert.equal(await page.locator('dd bdi').first().getAttribute('dir'), 'ltr');
 }));
 
+test('a name that begins with a dot does so in Persian too', () => visit('settings', { language: 'fa' }, async page => {
+	const [ dot, last ] = await page.locator('[data-name=media_name] .item span').first().evaluate(({ firstChild }) => [ 0, firstChild.length - 1 ].map(at => {
+		const range = document.createRange();
+
+		range.setStart(firstChild, at);
+		range.setEnd(firstChild, at + 1);
+
+		return range.getBoundingClientRect().left;
+	}));
+
+	assert.ok(dot < last, `${dot} ${last}`);
+}));
+
 for (const [ language, text ] of [ [ 'ar', '٤١٢ اتصالاً|412 اتصالاً' ], [ 'ru', '412 соединений' ], [ 'de', '412 Verbindungen' ], [ 'zh_Hans', '412 个连接' ] ])
 	test(`plurals are right in ${language}`, () => visit('overview', { language }, async page => {
 		assert.match(await page.textContent('.wap-tiles'), new RegExp(text));

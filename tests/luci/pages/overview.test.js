@@ -18,6 +18,14 @@ test('one glance says whether people can come in', () => visit('overview', {}, a
 	assert.match(await page.textContent('.wap'), /qvtmrelk\.net/);
 }));
 
+test('a certificate that is not saved is told while that is so', () => visit('overview', {}, async (page, router) => {
+	router.world.daemon.certificate.unkept = '/etc/waproxy: No space left on device';
+	await until('a warning', async () => /cannot save its certificate.*No space left on device/.test(await page.textContent('.wap-words')));
+	assert.equal(await title(page), 'People come in, but something is wrong');
+	router.world.daemon.certificate.unkept = null;
+	await until('no warning', async () => await title(page) == 'People can come in');
+}));
+
 test('the graph begins with the daemon\'s history', () => visit('overview', {}, async page => {
 	const points = await page.getAttribute('polyline.wap-down', 'points');
 

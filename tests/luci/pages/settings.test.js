@@ -19,6 +19,10 @@ async function add(page, type, name) {
 }
 
 const dialog = page => page.locator('#modal_overlay .modal');
+const single = page => page.locator('.cbi-value[data-name=one_port] input[type=checkbox]');
+// What was written of an option.
+const written = (router, section, option) => calls(router, 'set')
+	.filter(({ values }) => values.section == section && option in values.values).map(({ values }) => values.values[option]);
 
 test('what is changed is saved and applied, and nothing else', () => visit('settings', {}, async (page, router) => {
 	const before = structuredClone(router.world.config.waproxy);
@@ -189,6 +193,104 @@ test('a dialog stays while the page has wrong input', () => visit('settings', {}
 	assert.equal(calls(router, 'set').length, 0);
 	await dialog(page).getByText('Dismiss', { exact: true }).click();
 	assert.equal(await field(page, 'host').inputValue(), '2001:db8::1');
+}));
+
+test('chat and media get one port by a switch, and two again', () => visit('settings', {}, async (page, router) => {
+	const before = structuredClone(router.world.config.waproxy);
+
+	assert.ok(!await single(page).isChecked());
+	await single(page).click();
+	await apply(page);
+	await until('applied', () => calls(router, 'apply_rollback').length == 1);
+	assert.deepEqual(router.world.config.waproxy, { ...before, chat_tls: { ...before.chat_tls, service: 'auto' } });
+	assert.deepEqual(written(router, 'chat_tls', 'service'), [ 'auto' ]);
+
+	await page.reload();
+	await page.waitForSelector('.cbi-map');
+	assert.ok(await single(page).isChecked());
+	await single(page).click();
+	await apply(page);
+	await until('applied', () => calls(router, 'apply_rollback').length == 2);
+	assert.deepEqual(router.world.config.waproxy, before);
+	assert.deepEqual(written(router, 'chat_tls', 'service'), [ 'auto', 'chat' ]);
+}));
+
+test('what a listener carries is left alone by a switch that nobody touched', () => {
+	const { config } = newWorld();
+
+	config.waproxy.chat_tls.service = 'web';
+
+	return visit('settings', { world: { config } }, async (page, router) => {
+		await field(page, 'host').fill('proxy.example.org');
+		await page.locator('.cbi-button-save').click();
+		await until('saved', () => router.world.staged?.waproxy.main.host == 'proxy.example.org');
+		assert.deepEqual(written(router, 'chat_tls', 'service'), []);
+	});
+});
+
+test('a listener carries chat and media by its dialog, and the switch follows', () => visit('settings', {}, async (page, router) => {
+	const save = async () => {
+		await dialog(page).getByText('Save', { exact: true }).click();
+		await until('the dialog closed', async () => !await dialog(page).isVisible());
+	};
+
+	await tab(page, 'Listeners');
+	await edit(page, 'chat_tls');
+	await dialog(page).locator('select').first().selectOption('auto');
+	await save();
+	assert.equal(router.world.staged.waproxy.chat_tls.service, 'auto');
+	await until('the switch', () => single(page).isChecked());
+	assert.match(await page.textContent('tr[data-sid=chat_tls]'), /Chat and media/);
+	// Another change leaves it.
+	await edit(page, 'chat_tls');
+	assert.equal(await dialog(page).locator('select').first().inputValue(), 'auto');
+	await dialog(page).locator('[id="widget.cbid.waproxy.chat_tls.port"]').fill('8443');
+	await save();
+	assert.deepEqual([ router.world.staged.waproxy.chat_tls.port, router.world.staged.waproxy.chat_tls.service ], [ '8443', 'auto' ]);
+	assert.deepEqual(written(router, 'chat_tls', 'service'), [ 'auto' ]);
+}));
+
+test('one port without TLS is shown while it is switched, and not saved', () => {
+	const { config } = newWorld();
+
+	config.waproxy.chat_tls.tls = '0';
+
+	return visit('settings', { world: { config } }, async (page, router) => {
+		await single(page).click();
+		await page.waitForSelector('.wap-reason.wap-bad');
+		assert.match(await page.textContent('.wap > [role=alert]'), /chat_tls carries chat and media, and needs TLS/);
+		await page.locator('.cbi-button-save').click();
+		await page.waitForSelector('.alert-message.danger');
+		assert.equal(calls(router, 'set').length, 0);
+		await single(page).click();
+		await until('no trouble', async () => (await page.textContent('.wap > [role=alert]')).trim() == '');
+	});
+});
+
+test('without the listener of chat there is no switch for one port', () => visit('settings', {}, async (page, router) => {
+	assert.equal(await single(page).count(), 1);
+	await tab(page, 'Listeners');
+	await page.locator('tr[data-sid=chat_tls]').getByText('Delete').click();
+	await until('no switch', async () => await single(page).count() == 0);
+	await field(page, 'host').fill('proxy.example.org', { force: true });
+	await page.locator('.cbi-button-save').click();
+	await until('saved', () => router.world.staged?.waproxy.main.host == 'proxy.example.org');
+	assert.equal(router.world.staged.waproxy.chat_tls, undefined);
+	assert.deepEqual(written(router, 'chat_tls', 'service'), []);
+}));
+
+test('a server name of media is added to the others, where it is one', () => visit('settings', { faults: [ 'invalid input value', 'contains' ] }, async (page, router) => {
+	const name = page.locator('[data-name=media_name] input[type=text]');
+
+	await name.fill('*.example.net');
+	await name.blur();
+	await page.waitForSelector('.cbi-input-invalid');
+	assert.match(await name.evaluate(node => node.getAttribute('data-tooltip') || node.closest('.cbi-value').textContent), /name of a server, or \.example\.net/);
+	await name.fill('.example.net');
+	await page.locator('[data-name=media_name] .cbi-button-add').click();
+	await page.locator('.cbi-button-save').click();
+	await until('saved', () => router.world.staged?.waproxy.main.media_name.includes('.example.net'));
+	assert.deepEqual(router.world.staged.waproxy.main.media_name, [ '.whatsapp.net', '.whatsapp.com', '.fbcdn.net', '.example.net' ]);
 }));
 
 test('the proxy is switched on and off on the page Overview alone', () => {

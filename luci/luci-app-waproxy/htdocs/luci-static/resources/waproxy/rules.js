@@ -154,6 +154,9 @@ return baseclass.extend({
 	host: rule(text => isIPv4(text) || isName(text),
 		() => _('Enter a name or an IPv4 address. WhatsApp takes no IPv6 address.')),
 
+	serverName: rule(text => isName(text.startsWith('.') ? text.slice(1) : text),
+		() => _('Enter the name of a server, or .example.net for all names that end so.')),
+
 	bindAddress: rule(isOneAddress,
 		() => _('Enter one address of this router, or nothing to listen on all of them.')),
 
@@ -192,8 +195,10 @@ return baseclass.extend({
 			if (ON.includes(accept_proxy) && !trusting)
 				list.push(_('%s expects a PROXY header. Enter who may send one under General, Trusted senders.').format(name));
 
-		for (const { name, service } of listeners)
-			if (!upstreams.includes(service))
+		for (const { name, service, tls } of listeners)
+			if (service == 'auto' && !ON.includes(tls))
+				list.push(_('%s carries chat and media, and needs TLS for that.').format(name));
+			else if (service != 'auto' && !upstreams.includes(service))
 				list.push(_('%s leads to the upstream %s, which does not exist.').format(name, service || '–'));
 
 		return list;

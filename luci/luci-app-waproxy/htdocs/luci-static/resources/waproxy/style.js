@@ -88,6 +88,7 @@ return baseclass.extend({
 .wap-code svg { display: block; width: 100%; height: auto; }
 .wap .wap-link { display: block; width: 100%; max-width: none; box-sizing: border-box; font-family: monospace; text-align: left; }
 .wap textarea.wap-link { height: auto; min-height: 16em; font-family: inherit; text-align: start; }
+.wap .cbi-dynlist { direction: ltr; }
 .wap[dir=rtl] .cbi-value-title { float: right; text-align: right; }
 .wap[dir=rtl] .cbi-value-description { margin: .25em 1.5em 0 0; }
 .wap[dir=rtl] .cbi-value-description::before { left: auto; right: -1.5em; }
@@ -111,7 +112,7 @@ return baseclass.extend({
 	.wap .wap-table .td::after { content: none; }
 	.wap .wap-table .td > div { min-width: 0; overflow-wrap: anywhere; }
 	.wap .wap-table .td:first-child { font-weight: bold; }
-	.wap .add-item { min-width: 0; }
+	.wap .add-item { flex-basis: 100%; min-width: 0; }
 	.wap .wap-table .placeholder .td::before { content: none; }
 }`
 });

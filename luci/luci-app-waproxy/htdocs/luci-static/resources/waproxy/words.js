@@ -70,16 +70,17 @@ function upstreams(daemon) {
 }
 
 function certificate(daemon, now) {
-	const { error, not_after_unix, whose } = daemon.certificate || {};
-
-	if (error)
-		return [ reason('warn', _('Your own certificate is not in use:'), [ error ]) ];
+	const { error, unkept, not_after_unix, whose } = daemon.certificate || {};
+	const found = [
+		...(error ? [ reason('warn', _('Your own certificate is not in use:'), [ error ]) ] : []),
+		...(unkept ? [ reason('warn', _('The proxy cannot save its certificate, and would make another one when it restarts. It keeps trying. This is what it says:'), [ unkept ]) ] : [])
+	];
 
 	// The proxy renews its own by itself.
-	if (whose == 'operator' && not_after_unix - now < SOON)
-		return [ reason('warn', _('The certificate ends on %s.').format(number.day(not_after_unix))) ];
+	if (!error && whose == 'operator' && not_after_unix - now < SOON)
+		found.push(reason('warn', _('The certificate ends on %s.').format(number.day(not_after_unix))));
 
-	return [];
+	return found;
 }
 
 function isFull({ connections }) {

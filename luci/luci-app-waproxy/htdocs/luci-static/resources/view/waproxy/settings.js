@@ -15,6 +15,31 @@
 
 const list = value => Array.isArray(value) ? value : (value ? String(value).split(' ') : []);
 
+// A switch for an option of the listener `chat_tls`. The dialog of that listener changes it too, and
+// to more than this switch knows, so it is written only where it was switched.
+function onePort(s) {
+	const o = field.labelled(s.option(form.Flag, 'one_port', _('One port for chat and media'),
+		_('Media then comes to the port of chat too, and the link names that port alone. The port of media stays open for people with an old link; switch it off under Listeners when nobody needs it any more.')));
+	const { render, write } = o;
+
+	o.ucisection = 'chat_tls';
+	o.ucioption = 'service';
+	o.enabled = 'auto';
+	o.disabled = 'chat';
+	o.default = 'chat';
+	o.rmempty = false;
+	o.switched = section_id => o.isActive(section_id) && (o.formvalue(section_id) == 'auto') != (o.cfgvalue(section_id) == 'auto');
+	o.write = function(section_id) {
+		return o.switched(section_id) ? write.apply(this, arguments) : null;
+	};
+	// That listener can be deleted while the page is open.
+	o.render = function() {
+		return uci.sections('waproxy', 'listener').some(listener => listener['.name'] == o.ucisection) ? render.apply(this, arguments) : E([]);
+	};
+
+	return o;
+}
+
 function general(map) {
 	const s = map.section(form.NamedSection, 'main', 'waproxy', _('General'));
 	let o;
@@ -22,6 +47,8 @@ function general(map) {
 	field.text(s, 'host', _('Public name or address'),
 		_('What people enter: a name or an IPv4 address that leads to this router. Left empty, the page Share takes a dynamic DNS name of this router, or its Internet address.'),
 		rules.host, 'proxy.example.org');
+
+	const single = onePort(s);
 
 	field.flag(s, 'firewall', '1', _('Open the firewall'), _('Lets people in on the public ports while the proxy runs. Otherwise you have to do that yourself.'));
 
@@ -45,14 +72,22 @@ function general(map) {
 	o.validate = (section_id, text) => rules.network(text);
 	o.placeholder = '192.0.2.7';
 
+	o = field.labelled(s.option(form.DynamicList, 'media_name', _('Server names of media'),
+		_('By these names media is known where chat and media share a port. A name that begins with a dot stands for all that end so. Left empty, the names that WhatsApp uses.')));
+	o.validate = (section_id, text) => rules.serverName(text);
+
 	field.text(s, 'workers', _('Threads'), _('How many threads carry connections. Left empty, one for each core.'), rules.workers, 'auto');
+
+	return single;
 }
 
-// The listeners as they would be saved: `enabled` is changed in the grid, the rest in a dialog.
-function listeners(enabled) {
+// The listeners as they would be saved: `enabled` is changed in the grid, the rest in a dialog, and
+// what one of them carries with the switch for one port too.
+function listeners(enabled, single) {
 	return uci.sections('waproxy', 'listener').map(section => Object.assign({}, section, {
 		name: section['.name'],
-		enabled: enabled?.getUIElement(section['.name']) ? enabled.formvalue(section['.name']) : section.enabled
+		enabled: enabled?.getUIElement(section['.name']) ? enabled.formvalue(section['.name']) : section.enabled,
+		service: single?.ucisection == section['.name'] && single.switched('main') ? single.formvalue('main') : section.service
 	}));
 }
 
@@ -78,6 +113,7 @@ function listenerGrid(map) {
 		this.keylist = [];
 		this.vallist = [];
 		uci.sections('waproxy', 'upstream').forEach(upstream => this.value(upstream['.name'], words.service(upstream['.name'])));
+		this.value('auto', words.service('auto'));
 
 		return uci.get('waproxy', section_id, 'service');
 	};
@@ -195,7 +231,7 @@ return view.extend({
 		const map = this.map = new form.Map('waproxy', _('Settings'), _('Save & Apply cuts nobody: connections that are open stay.'));
 
 		map.tabbed = true;
-		general(map);
+		this.single = general(map);
 		this.enabled = listenerGrid(map);
 		upstreamGrid(map);
 		limits(map);
@@ -236,7 +272,7 @@ return view.extend({
 		const trusted = this.map.lookupOption('trusted_proxy', 'main');
 
 		return rules.findings(
-			listeners(this.enabled),
+			listeners(this.enabled, this.single),
 			uci.sections('waproxy', 'upstream').map(upstream => upstream['.name']),
 			list(trusted ? trusted[0].formvalue('main') : uci.get('waproxy', 'main', 'trusted_proxy')).length > 0
 		);

@@ -106,7 +106,8 @@ impl Stage {
                     panic!("client {number}: {error}\n{:#}", self.daemon.status().0)
                 })),
                 "behind" => {
-                    let header = format!("PROXY TCP4 203.0.113.{number} 192.0.2.1 12345 443\r\n");
+                    let header =
+                        format!("PROXY TCP6 2001:db8:66:{number:x}::7 2001:db8::1 12345 443\r\n");
                     socket.write_all(header.as_bytes()).unwrap();
                     Box::new(socket) as Box<dyn Duplex>
                 }

@@ -16,7 +16,7 @@ const OTHERS: [&str; 4] = [
 ];
 
 /// Where those come from whom no daemon trusts, and those of whom floods speak. Nothing else does.
-const STRANGERS: [&str; 2] = ["127.67.", "203.0.113."];
+const STRANGERS: [&str; 2] = ["127.67.", "2001:db8:66:"];
 
 /// Fails where a client's address is in `bytes`.
 pub fn assert_gives_nobody_away(bytes: &[u8], what: &str) {

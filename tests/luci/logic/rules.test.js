@@ -148,6 +148,12 @@ const SETS = {
 	},
 	'an upstream that does not exist': sections => sections.web_plain.service = 'mine',
 	'no upstream at all': sections => delete sections.web_plain.service,
+	'gates': sections => {
+		Object.assign(sections.chat_tls, { gate: 'enforce', service: 'auto' });
+		sections.media_main.gate = 'log';
+		sections.web_plain.gate = 'off';
+	},
+	'a gate where it is not known what comes': sections => sections.web_plain.gate = 'log',
 	'one port for chat and media': sections => sections.chat_tls.service = 'auto',
 	'one port for chat and media, TLS in other words': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: 'yes' }),
 	'one port for chat and media without TLS': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: '0' }),

@@ -112,6 +112,14 @@ test('a port that another listener has is refused at its field', () => visit('se
 	await until('right', async () => await dialog(page).locator('.cbi-input-invalid').count() == 0);
 }));
 
+test('a gate is chosen in the dialog of a listener', () => visit('settings', {}, async (page, router) => {
+	await tab(page, 'Listeners');
+	await edit(page, 'chat_tls');
+	await dialog(page).locator('[id="widget.cbid.waproxy.chat_tls.gate"]').selectOption('enforce');
+	await dialog(page).getByText('Save', { exact: true }).click();
+	await until('saved', () => router.world.staged?.waproxy.chat_tls.gate == 'enforce');
+}));
+
 test('a listener that wants a header needs somebody who may send one', () => visit('settings', {}, async (page, router) => {
 	await tab(page, 'Listeners');
 	await enabled(page, 'chat_tls_lb').click();

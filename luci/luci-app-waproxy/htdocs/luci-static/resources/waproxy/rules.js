@@ -7,6 +7,8 @@
 
 const MOST_CONNECTIONS = 27500;
 const MOST_WORKERS = 256;
+// Services of which it is known how their connections begin.
+const GATED = [ 'chat', 'media', 'auto' ];
 const ON = [ '1', 'on', 'true', 'yes', 'enabled' ];
 
 const every = (text, allowed) => Array.from(text).every(c => allowed.includes(c));
@@ -200,6 +202,10 @@ return baseclass.extend({
 				list.push(_('%s carries chat and media, and needs TLS for that.').format(name));
 			else if (service != 'auto' && !upstreams.includes(service))
 				list.push(_('%s leads to the upstream %s, which does not exist.').format(name, service || '–'));
+
+		for (const { name, service, gate } of listeners)
+			if (gate && gate != 'off' && !GATED.includes(service))
+				list.push(_('%s cannot have a gate, for it carries neither chat nor media.').format(name));
 
 		return list;
 	}

@@ -124,6 +124,13 @@ function listenerGrid(map) {
 
 	field.flag(s, 'accept_proxy', '0', _('PROXY header'), _('Each connection must begin with a PROXY header from a trusted sender. For load balancers, not for phones.'));
 
+	o = field.labelled(s.option(form.ListValue, 'gate', _('Gate'), _('What becomes of a connection that does not begin as chat or media of WhatsApp does.')));
+	o.default = 'off';
+	o.modalonly = true;
+	o.value('off', _('It is let in'));
+	o.value('log', _('It is let in, and the log tells of it'));
+	o.value('enforce', _('It is turned away'));
+
 	const bind = field.text(s, 'bind_port', _('Port of the router'),
 		_('Where the proxy really listens. Left empty: the public port, or 10000 more where that is below 1024.'));
 	bind.modalonly = true;

@@ -10,6 +10,7 @@
 //! [`uci`] reads the text, `shipped` completes it, `raw` names its parts and `typed` makes sense of
 //! them, with a function of `value` for each type.
 
+mod display;
 mod problem;
 mod raw;
 mod reader;
@@ -19,7 +20,6 @@ mod typed;
 pub mod uci;
 mod value;
 
-use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -272,47 +272,5 @@ impl Listener {
     /// Whether all its connections are media.
     pub fn is_media(&self) -> bool {
         self.upstream.name == MEDIA
-    }
-}
-
-// === Display ===
-
-impl<T: Display> Display for Auto<T> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Fixed(value) => value.fmt(f),
-        }
-    }
-}
-
-impl Display for HostPort {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let port = self.port;
-        match &self.host {
-            Host::Name(name) => write!(f, "{name}:{port}"),
-            Host::Address(IpAddr::V4(address)) => write!(f, "{address}:{port}"),
-            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{port}"),
-        }
-    }
-}
-
-impl Display for Gate {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Log => "log",
-            Self::Enforce => "enforce",
-        })
-    }
-}
-
-impl Display for ProxyHeader {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-        })
     }
 }

@@ -1,5 +1,5 @@
 //! The life of one connection, from accept to its [`Outcome`]: the only place that knows the
-//! order of the stages. [`opening`] is all but the last.
+//! order of the stages. `opening` has all but the last, `welcome` what the client says before that.
 
 mod client;
 mod opening;

@@ -1,13 +1,12 @@
 //! A thousand connections at once, each with a stream up and another down.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
@@ -19,6 +18,7 @@ use crate::support::daemon::Daemon;
 use crate::support::exchange::Exchange;
 use crate::support::relayed::Kind;
 use crate::support::setup::{Setup, listener, upstream};
+use crate::support::stand_in::long_queue;
 use crate::support::tls::{any_certificate, server_name};
 
 #[test]
@@ -155,16 +155,11 @@ struct Upstream {
 
 impl Upstream {
     fn start() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket
-            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-            .unwrap();
-        socket.listen(4096).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let listener = long_queue();
+        let address = listener.local_addr().unwrap();
         let results = Arc::new(Mutex::new(Vec::new()));
         let (end, ended) = oneshot::channel();
-        let serving = serve(socket, results.clone());
+        let serving = serve(listener, results.clone());
         thread::spawn(move || {
             runtime().block_on(async {
                 tokio::spawn(serving);
@@ -199,8 +194,9 @@ impl Upstream {
         assert_eq!(results.len(), count);
     }
 }
-async fn serve(socket: Socket, results: Arc<Mutex<Vec<Result<(), String>>>>) {
-    let listener = TcpListener::from_std(socket.into()).unwrap();
+
+async fn serve(listener: net::TcpListener, results: Arc<Mutex<Vec<Result<(), String>>>>) {
+    let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let results = results.clone();

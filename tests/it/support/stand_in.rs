@@ -69,19 +69,14 @@ impl StandIn {
 
     /// The same for thousands of connections at once, on one thread and with a queue as long.
     pub fn busy_echo() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket
-            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-            .unwrap();
-        socket.listen(4096).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let listener = long_queue();
+        let address = listener.local_addr().unwrap();
         let closed = Arc::new(AtomicBool::new(false));
         let end = closed.clone();
         thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let listener = tokio::net::TcpListener::from_std(socket.into()).unwrap();
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 while !end.load(Ordering::Relaxed) {
                     let accepted = timeout(Duration::from_millis(100), listener.accept());
                     if let Ok(Ok((mut stream, _))) = accepted.await {
@@ -187,6 +182,17 @@ impl BlackHole {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// A socket in which thousands may wait, for a runtime.
+pub fn long_queue() -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
+    socket.listen(4096).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.into()
 }
 
 /// An address on which nobody listens.

@@ -158,7 +158,7 @@ pub struct Limits {
 pub struct Timeouts {
     /// Finding a working address of an upstream.
     pub connect: Duration,
-    /// PROXY header and TLS handshake together.
+    /// PROXY header, TLS handshake, and first bytes where they are waited for, together.
     pub handshake: Duration,
     /// Silence of both sides.
     pub idle: Duration,

@@ -16,7 +16,7 @@ pub enum Outcome {
     ClientLeft,
     /// It did not begin as its service does.
     Gate,
-    /// PROXY header and TLS together took too long.
+    /// PROXY header, TLS and first bytes together took too long.
     HandshakeTimeout,
     /// What should have been a PROXY header is none.
     ProxyHeader,

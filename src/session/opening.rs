@@ -75,8 +75,11 @@ pub(super) async fn open(
 
     let client = Client::Plain(Plain::new(client));
     let (mut client, way) = if settings.waits() {
-        let limit = limit(permit.handshake(source, limits.max_handshakes));
-        settings.welcome(client, limit).await?
+        // Who is only looked at makes room for nobody, and nobody for him.
+        let place = settings
+            .takes_place()
+            .then(|| permit.handshake(source, limits.max_handshakes));
+        settings.welcome(client, limit(place.flatten())).await?
     } else {
         (client, settings.way())
     };

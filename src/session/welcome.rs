@@ -33,6 +33,11 @@ impl Settings {
         self.tls.is_some() || self.listener.gate != Gate::Off
     }
 
+    /// Whether he takes a place among the handshakes meanwhile.
+    pub(super) fn takes_place(&self) -> bool {
+        self.tls.is_some() || self.listener.gate == Gate::Enforce
+    }
+
     /// Hears a client out, and finds his way.
     pub(super) async fn welcome(
         &self,
@@ -41,7 +46,7 @@ impl Settings {
     ) -> Result<(Client, Way<'_>), Outcome> {
         let (mut client, way) = self.sort(client, &mut limit).await?;
         if self.listener.gate == Gate::Log {
-            // Who is only looked at makes room for nobody.
+            // The handshake is over, and the rest is a look.
             limit.place = None;
         }
         if self.listener.gate != Gate::Off {
@@ -85,7 +90,7 @@ impl Settings {
     ) -> Result<(), Outcome> {
         let is_right = self.is_right(client, way, limit).await;
         if self.listener.gate == Gate::Log {
-            let is_odd = !is_right.unwrap_or(false);
+            let is_odd = matches!(is_right, Ok(false) | Err(Outcome::HandshakeTimeout));
             if is_odd && self.counters.odd.is_due() {
                 let what = if way.is_media { "media" } else { "chat" };
                 let name = &self.listener.name;

@@ -78,7 +78,7 @@ impl Plain {
     ) -> Poll<io::Result<T>> {
         with_buffer(|buffer| {
             let mut judged = None;
-            ready!(self.stream.poll_read_with(cx, |stream| {
+            let looked = self.stream.poll_read_with(cx, |stream| {
                 // Before the look: what comes between the two is seen.
                 let ended = stream::has_ended(stream);
                 let (seen, _) = rustix::net::recv(stream, &mut *buffer, RecvFlags::PEEK)?;
@@ -87,7 +87,12 @@ impl Plain {
                     return Err(ErrorKind::WouldBlock.into());
                 }
                 Ok(seen)
-            }))?;
+            });
+            if looked.is_pending() {
+                // What was seen still waits, and whoever reads next must not wait for more.
+                self.stream.note_hidden();
+            }
+            ready!(looked)?;
             Poll::Ready(judged.ok_or(ErrorKind::UnexpectedEof.into()))
         })
     }

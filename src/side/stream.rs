@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::retry_on_intr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
@@ -115,6 +116,13 @@ impl Stream {
         }
     }
 
+    /// Notes that bytes may wait of which tokio does not know.
+    pub(super) fn note_hidden(&mut self) {
+        if let Self::Full { hidden, .. } = self {
+            *hidden = true;
+        }
+    }
+
     /// Ready when the peer has reset the connection; for a stream from which nothing is read just
     /// now. What arrived before the reset can still be read.
     pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -213,7 +221,8 @@ fn has_failed(socket: BorrowedFd<'_>) -> bool {
 
 fn shows(socket: BorrowedFd<'_>, flag: PollFlags) -> bool {
     let mut fds = [PollFd::new(&socket, flag)];
-    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+    let polled = retry_on_intr(|| rustix::event::poll(&mut fds, Some(&Timespec::default())));
+    match polled {
         Ok(_) => fds[0].revents().contains(flag),
         Err(_) => true,
     }

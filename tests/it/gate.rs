@@ -15,6 +15,8 @@ use crate::support::tls::{TlsClient, hello_for};
 
 const CHAT: &[u8] = b"WA\x06\x03 and what follows";
 const ROUTED: &[u8] = b"\xed\x00\x01\x00\x00\x04abcdWA\x06\x03";
+/// The beginning of a ClientHello that promises more.
+const HALF: &[u8] = b"\x16\x03\x01\x3f\x00\x01\x00\x3e\x00";
 const HTTP: &[u8] = b"GET / HTTP/1.1\r\nHost: proxy.example\r\n\r\n";
 
 #[test]
@@ -81,11 +83,14 @@ fn a_gate_that_logs_tells_once_a_minute_and_carries() {
 fn a_gate_that_logs_changes_nothing() {
     let stage = Stage::new("log");
     let mut silent = stage.daemon.connect("chat_in");
+    let mut half = stage.daemon.connect("media_in");
+    half.write_all(HALF).unwrap();
     // TLS in TLS that promises more than it has, and much besides.
     let mut long = Random::new(1).bytes(45_000, 45_000);
-    long[..9].copy_from_slice(b"\x16\x03\x01\x3f\x00\x01\x00\x3e\x00");
+    long[..HALF.len()].copy_from_slice(HALF);
     assert_eq!(stage.echo("all", true, &long).0, long);
     thread::sleep(Duration::from_secs(5));
+    assert_eq!(read_exactly(&mut half, HALF.len()), HALF);
     silent.write_all(CHAT).unwrap();
     assert_eq!(read_exactly(&mut silent, CHAT.len()), CHAT);
 }

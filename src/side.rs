@@ -17,8 +17,8 @@ pub use self::plain::Plain;
 /// (RFC 8446, 5.1).
 pub const READ: usize = 2 * 16_384;
 
-/// How much is read at once while the thread keeps much for peers that take nothing: so much more
-/// may each of them make it keep.
+/// How much is read at once in a handshake and for a first look, and while the thread keeps much for
+/// peers that take nothing: so much more may each of them make it keep.
 pub const READ_LITTLE: usize = 2_048;
 
 /// Size of a worker's buffers in bytes: what was read, and what encryption adds to it. The largest

@@ -59,7 +59,7 @@ impl Client {
         }
     }
 
-    /// Ends the connection as a server of TLS does, or a port where nobody is.
+    /// Ends the connection: over TLS as a server does, and otherwise with a reset.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(client) => {

@@ -72,8 +72,8 @@ impl Settings {
             let shaken = limit.within(client.shake_hands()).await;
             shaken.inspect_err(|&outcome| turn_out(&client, outcome))??;
         }
+        // Media is TLS of the phone's own, also where chat's is around it.
         if let Some(media) = self.media_way()
-            // Media is TLS of the phone's own, also where chat's is around it.
             && limit.first(&mut client, gate::is_tls).await?
         {
             return Ok((client, media));
@@ -179,8 +179,8 @@ impl Limit<'_> {
         client: &mut Client,
         judge: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Outcome> {
-        let judged = self.within(poll_fn(|cx| client.poll_first(cx, &judge)));
-        let judged = judged.await;
+        let judged = poll_fn(|cx| client.poll_first(cx, &judge));
+        let judged = self.within(judged).await;
         judged.inspect_err(|&outcome| turn_out(client, outcome))?
     }
 }

@@ -143,7 +143,7 @@ impl Tls {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once from the socket, `most` bytes, and decrypts into `plain`.
+    /// Reads once from the socket, at most `most` bytes, and decrypts into `plain`.
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,

@@ -29,7 +29,7 @@ const ROUND_TRIPS: &[Column] = &[
 ];
 /// Of several connections at once a time says nothing.
 const TOGETHER: &[Column] = &[column("CPU µs each", 2)];
-const FLOOD: &[Column] = &[column("kept %", 0), column("attacks a second", 0)];
+const FLOOD: &[Column] = &[column("kept %", 0), column("tries a second", 0)];
 const START: &[Column] = &[column("PSS KiB", 0), column("private dirty KiB", 0)];
 const HELD: &[Column] = &[
     column("KiB each", 2),

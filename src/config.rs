@@ -22,7 +22,7 @@ mod value;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,6 +203,17 @@ pub struct Listener {
     pub accept_proxy: bool,
     /// What becomes of a connection that does not begin as its service does.
     pub gate: Gate,
+    /// What browsers find at a port of chat over TLS.
+    pub decoy: Option<Decoy>,
+}
+
+/// What browsers find at a port of chat.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decoy {
+    /// A page of HTML, in this file.
+    Page(PathBuf),
+    /// What the web server at this address says.
+    Server(SocketAddr),
 }
 
 /// What becomes of a connection that does not begin as its service does.
@@ -261,6 +272,11 @@ pub enum ProxyHeader {
 // === impl Listener ===
 
 impl Listener {
+    /// How its section is called.
+    pub fn label(&self) -> String {
+        report::label("listener", &self.name)
+    }
+
     /// What it carries: the name of an upstream, or `auto`.
     pub fn service(&self) -> &str {
         match self.media {

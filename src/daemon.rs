@@ -28,6 +28,7 @@ use self::today::Today;
 use crate::admission::{self, Admission, Bound, Cap};
 use crate::config::{self, Auto, Config, Listener, Problems};
 use crate::control::CertificateStatus;
+use crate::decoy::{self, Decoy};
 use crate::listener::{self, Place};
 use crate::logger;
 use crate::side::MOST_PIPES;
@@ -44,6 +45,14 @@ pub enum Error {
     /// The configuration is wrong.
     #[error(transparent)]
     Configuration(#[from] Problems),
+    /// The page for browsers cannot be read.
+    #[error("{file}: {source}", file = .file.display())]
+    Decoy {
+        /// The configuration.
+        file: PathBuf,
+        /// What is wrong with the page.
+        source: decoy::Error,
+    },
     /// `main.enabled` is off.
     #[error("{file}: waproxy 'main', option enabled '0': set it to '1' to run", file = .0.display())]
     Disabled(PathBuf),
@@ -89,6 +98,8 @@ pub struct Daemon {
     ports: HashSet<NonZeroU16>,
     upstreams: Vec<Kept>,
     terminator: Option<Terminator>,
+    /// What browsers find, of each listener.
+    decoys: Vec<Option<Decoy>>,
     history: History,
     today: Today,
 }
@@ -125,6 +136,7 @@ impl Daemon {
             ports: HashSet::new(),
             upstreams: Vec::new(),
             terminator: None,
+            decoys: Vec::new(),
             history: History::new(),
             today: Today::new(),
         };
@@ -218,6 +230,9 @@ impl Daemon {
             running.error = Some(error.to_string());
         }
         let terminator = terminator?;
+        let decoys = config.listeners.iter().map(Decoy::of);
+        let decoys = decoys.collect::<Result<_, _>>();
+        let decoys = decoys.map_err(|source| Error::Decoy { file, source })?;
         let mut sockets = Vec::new();
         for listener in &config.listeners {
             sockets.push(self.bind(listener)?);
@@ -227,6 +242,7 @@ impl Daemon {
         self.admission.set_cap(self.cap.connections);
         logger::set_level(config.log_level);
         self.terminator = terminator;
+        self.decoys = decoys;
         self.upstreams = self.keep_upstreams(&config);
         self.places = config.listeners.iter().map(Place::from).collect();
         self.ports
@@ -283,6 +299,7 @@ impl Daemon {
                             .as_ref()
                             .filter(|_| listener.tls)
                             .map(Terminator::acceptor),
+                        decoy: self.decoys.get(index).cloned().flatten(),
                         socket: sockets.get_mut(index).and_then(Vec::pop),
                     })
                 });

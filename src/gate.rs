@@ -79,6 +79,19 @@ pub fn hello(bytes: &[u8]) -> Option<Hello> {
     Some(Hello::Client(None))
 }
 
+/// Whether these bytes begin a request of HTTP: a method in capitals, which a blank follows (RFC 9112,
+/// 3). `None` where more must come.
+pub fn is_http(bytes: &[u8]) -> Option<bool> {
+    // CONNECT and OPTIONS.
+    const LONGEST: usize = 7;
+    let method = bytes.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    match bytes.get(method) {
+        Some(b' ') => Some((1..=LONGEST).contains(&method)),
+        Some(_) => Some(false),
+        None => (method > LONGEST).then_some(false),
+    }
+}
+
 /// Whether these bytes begin TLS, as far as they go; `None` where there are none.
 pub fn is_tls(bytes: &[u8]) -> Option<bool> {
     let &first = bytes.first()?;

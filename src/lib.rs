@@ -42,6 +42,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod deadline;
+pub mod decoy;
 pub mod gate;
 pub mod listener;
 pub mod logger;

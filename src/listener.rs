@@ -214,6 +214,7 @@ mod tests {
             tls: false,
             accept_proxy: false,
             gate: Gate::Off,
+            decoy: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! order of the stages. `opening` has all but the last, `welcome` what the client says before that.
 
 mod client;
+mod decoy;
 mod opening;
 mod outcome;
 mod welcome;
@@ -21,6 +22,7 @@ use self::opening::{Open, open};
 pub use self::outcome::Outcome;
 use crate::admission::Permit;
 use crate::config::{Config, Listener};
+use crate::decoy::Decoy;
 use crate::relay::{Patience, Relay};
 use crate::side::Plain;
 use crate::socket;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub media: Option<Arc<Upstream>>,
     /// How TLS is terminated, where it is.
     pub tls: Option<Arc<ServerConfig>>,
+    /// What browsers find.
+    pub decoy: Option<Decoy>,
     /// Where it is counted.
     pub counters: Rc<Counters>,
 }

@@ -21,6 +21,7 @@ use self::acceptor::Acceptor;
 use crate::admission::Admission;
 use crate::config::{Config, Listener};
 use crate::deadline;
+use crate::decoy::Decoy;
 use crate::listener::Place;
 use crate::session::Settings;
 use crate::stats::{Counters, Totals};
@@ -43,6 +44,8 @@ pub struct Plan {
     pub media: Option<Arc<Upstream>>,
     /// How TLS is terminated, where it is.
     pub tls: Option<Arc<ServerConfig>>,
+    /// What browsers find.
+    pub decoy: Option<Decoy>,
     /// A new socket, unless one of the same [`Place`] is listening already.
     pub socket: Option<TcpListener>,
 }
@@ -177,6 +180,7 @@ impl State {
                 upstream: plan.upstream,
                 media: plan.media,
                 tls: plan.tls,
+                decoy: plan.decoy,
                 counters: Rc::clone(counters),
             });
             let stays = before.iter().position(|(other, _)| *other == place);

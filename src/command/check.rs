@@ -12,6 +12,7 @@ use crate::config::{
     self, Certificate, Config, Limits, Listener, Loaded, Problem, Timeouts, Upstream,
 };
 use crate::control::Check;
+use crate::decoy::Decoy;
 use crate::paths::CONFIGURATION;
 use crate::tls::identity::Identity;
 
@@ -39,6 +40,11 @@ pub fn run(options: &Options, service: bool) -> ExitCode {
                 errors.push(format!(
                     "{name}: waproxy 'main', options cert and key: {error}"
                 ));
+            }
+            for listener in &config.listeners {
+                if let Err(error) = Decoy::of(listener) {
+                    errors.push(format!("{name}: {error}"));
+                }
             }
             if errors.is_empty() {
                 return finish(print(&if service {

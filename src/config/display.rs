@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
-use super::{Auto, Gate, Host, HostPort, ProxyHeader};
+use super::{Auto, Decoy, Gate, Host, HostPort, ProxyHeader};
 
 impl<T: Display> Display for Auto<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -21,6 +21,15 @@ impl Display for HostPort {
             Host::Name(name) => write!(f, "{name}:{port}"),
             Host::Address(IpAddr::V4(address)) => write!(f, "{address}:{port}"),
             Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{port}"),
+        }
+    }
+}
+
+impl Display for Decoy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page(path) => path.display().fmt(f),
+            Self::Server(address) => address.fmt(f),
         }
     }
 }

@@ -64,6 +64,7 @@ pub(super) struct RawListener {
     pub(super) bind_port: Values,
     pub(super) bind_address: Values,
     pub(super) gate: Values,
+    pub(super) decoy: Values,
 }
 
 /// `config upstream`

@@ -176,6 +176,7 @@ fn listener(
     let bind_port = r.optional("bind_port", &options.bind_port, value::port);
     let bind_address = r.optional("bind_address", &options.bind_address, value::bind_address);
     let gate = r.optional("gate", &options.gate, value::gate);
+    let decoy = r.optional("decoy", &options.decoy, value::decoy);
 
     let enabled = enabled?.unwrap_or(true);
     let accept_proxy = accept_proxy?.unwrap_or(false);
@@ -203,12 +204,20 @@ fn listener(
         tls,
         accept_proxy,
         gate: gate?.unwrap_or(Gate::Off),
+        decoy: decoy?,
     };
     if listener.gate != Gate::Off && ![CHAT, MEDIA].contains(&listener.upstream.name.as_str()) {
         r.refuse(
             "gate",
             &options.gate,
             "only chat, media and auto have a gate",
+        );
+    }
+    if listener.decoy.is_some() && !(tls && listener.upstream.name == CHAT) {
+        r.refuse(
+            "decoy",
+            &options.decoy,
+            "only chat and auto over TLS have a decoy",
         );
     }
     Ok(enabled.then_some(listener))

@@ -1,6 +1,6 @@
 //! The text of one value in, the value out, or what is allowed in its place.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use super::problem::did_you_mean;
-use super::{Auto, Gate, Host, HostPort, ProxyHeader};
+use super::{Auto, Decoy, Gate, Host, HostPort, ProxyHeader};
 
 /// A value, or what is allowed.
 type Parsed<T> = Result<T, String>;
@@ -103,6 +103,31 @@ pub(super) fn gate(text: &str) -> Parsed<Gate> {
             ("enforce", Gate::Enforce),
         ],
     )
+}
+
+/// A file, or the address of a web server. No name: that could be made to lead anywhere.
+pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
+    if let Ok(path) = path(text) {
+        return Ok(Decoy::Page(path));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(server) if is_luci(server) => {
+            Err("LuCI answers there, which must not be reached from outside".into())
+        }
+        Ok(server) if server.port() != 0 && bind_address(&server.ip().to_string()).is_ok() => {
+            Ok(Decoy::Server(server))
+        }
+        _ => Err(
+            "the whole path of a file, from the first /, or the address of a web server is allowed, \
+             like 192.168.1.10:80"
+                .into(),
+        ),
+    }
+}
+
+/// Whether LuCI answers at an address, as it does on every router.
+fn is_luci(server: SocketAddr) -> bool {
+    server.ip().to_canonical().is_loopback() && matches!(server.port(), 80 | 443)
 }
 
 /// The name of a firewall zone, safe in any shell.

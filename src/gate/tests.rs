@@ -141,3 +141,21 @@ fn in_records_of(hello: &[u8], size: usize) -> Vec<u8> {
     });
     records.collect()
 }
+
+#[test]
+fn a_request_of_http_begins_with_a_method() {
+    for (bytes, expected) in [
+        (&b""[..], None),
+        (b"G", None),
+        (b"OPTIONS", None),
+        (b"GET ", Some(true)),
+        (b"OPTIONS * HTTP/1.1", Some(true)),
+        (b"WA\x06\x03", Some(false)),
+        (b"\xed\x00\x01", Some(false)),
+        (b" GET", Some(false)),
+        (b"get / HTTP/1.1", Some(false)),
+        (b"SOMETHING", Some(false)),
+    ] {
+        assert_eq!(is_http(bytes), expected, "{bytes:?}");
+    }
+}

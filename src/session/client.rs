@@ -1,14 +1,14 @@
 //! The client's side, as the listener has it: a stream becomes one with TLS on top, and is ended as
 //! fits it.
 
-use std::io;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::ServerConfig;
 
 use super::Outcome;
-use crate::side::{Plain, Side};
+use crate::side::{Plain, Side, with_buffer};
 use crate::tls::Tls;
 
 /// The client's side.
@@ -60,13 +60,10 @@ impl Client {
     }
 
     /// Ends the connection: over TLS as a server does, and otherwise with a reset.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) async fn end(&mut self) {
         match self {
-            Self::Plain(client) => {
-                client.reset();
-                Poll::Ready(Ok(()))
-            }
-            Self::Tls(client) => client.poll_finish(false, cx),
+            Self::Plain(client) => client.reset(),
+            Self::Tls(client) => close(client).await,
         }
     }
 
@@ -75,6 +72,22 @@ impl Client {
         match self {
             Self::Plain(client) => client.reset(),
             Self::Tls(client) => client.reset(),
+        }
+    }
+}
+
+/// Ends a connection in order, as far as the client lets it. What he still sends is read: left unread,
+/// it would make the close a reset, and cut what he has to read (RFC 9112, 9.6).
+pub(super) async fn close(client: &mut impl Side) {
+    const MOST: usize = 64 * 1024;
+    let mut left = MOST;
+    if poll_fn(|cx| client.poll_finish(false, cx)).await.is_err() {
+        return;
+    }
+    while left > 0 {
+        match poll_fn(|cx| with_buffer(|buffer| client.poll_read(cx, buffer))).await {
+            Ok(read @ 1..) => left = left.saturating_sub(read),
+            _ => return,
         }
     }
 }

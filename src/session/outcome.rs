@@ -14,6 +14,8 @@ pub enum Outcome {
     Carried(End),
     /// The client left before it could be carried.
     ClientLeft,
+    /// A browser was shown the decoy.
+    Decoy,
     /// It did not begin as its service does.
     Gate,
     /// PROXY header, TLS and first bytes together took too long.
@@ -46,6 +48,7 @@ impl Outcome {
             Self::Carried(End::ResetByClient) => "reset_by_client",
             Self::Carried(End::ResetByUpstream) => "reset_by_upstream",
             Self::ClientLeft => "client_left",
+            Self::Decoy => "decoy",
             Self::Gate => "gate",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::ProxyHeader => "proxy_header",

@@ -45,6 +45,14 @@ impl Settings {
         mut limit: Limit<'_>,
     ) -> Result<(Client, Way<'_>), Outcome> {
         let (mut client, way) = self.sort(client, &mut limit).await?;
+        if let Some(decoy) = &self.decoy
+            && !way.is_media
+            && limit.first(&mut client, gate::is_http).await?
+        {
+            limit.place = None;
+            // Boxed, for others need no room for it.
+            return Err(Box::pin(self.show(decoy, client)).await);
+        }
         if self.listener.gate == Gate::Log {
             // The handshake is over, and the rest is a look.
             limit.place = None;
@@ -101,8 +109,9 @@ impl Settings {
         if is_right? {
             return Ok(());
         }
+        limit.place = None;
         // Whether he hears of it or not.
-        let _ = limit.within(poll_fn(|cx| client.poll_end(cx))).await;
+        let _ = limit.within(client.end()).await;
         Err(Outcome::Gate)
     }
 

@@ -22,8 +22,8 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use waproxy::config::{
-    self, Auto, Certificate, Config, DEFAULT, Gate, Host, HostPort, Limits, Listener, ProxyHeader,
-    Timeouts, Upstream,
+    self, Auto, Certificate, Config, DEFAULT, Decoy, Gate, Host, HostPort, Limits, Listener,
+    ProxyHeader, Timeouts, Upstream,
 };
 
 use self::spelling::spelt;
@@ -129,6 +129,7 @@ prop_compose! {
         upstreams in vec(upstream(), 3),
         autos in vec(any::<bool>(), 6),
         gates in vec(select(vec![Gate::Off, Gate::Log, Gate::Enforce]), 6),
+        decoys in vec(option::of(decoy()), 6),
         listeners in vec(listener(), 1..6),
         ports in btree_set(1..=u16::MAX, 6),
         bind_ports in btree_set(1..=u16::MAX, 6),
@@ -140,8 +141,8 @@ prop_compose! {
             .collect();
         let ports = ports.into_iter().zip(bind_ports);
         let listeners: Vec<_> = (0..)
-            .zip(listeners.into_iter().zip(ports).zip(autos.into_iter().zip(gates)))
-            .map(|(i, (((service, tls, accept_proxy, bind_address), (port, bind_port)), (auto, gate)))| {
+            .zip(listeners.into_iter().zip(ports).zip(autos.into_iter().zip(gates).zip(decoys)))
+            .map(|(i, (((service, tls, accept_proxy, bind_address), (port, bind_port)), ((auto, gate), decoy)))| {
                 let auto = auto && tls;
                 Listener {
                     name: if i % 2 == 0 { format!("l{i}") } else { format!("@listener[{i}]") },
@@ -153,6 +154,7 @@ prop_compose! {
                     tls,
                     accept_proxy: accept_proxy && !main.trusted_proxies.is_empty(),
                     gate: if auto || service < 2 { gate } else { Gate::Off },
+                    decoy: decoy.filter(|_| auto || tls && service == 0),
                 }
             })
             .collect();
@@ -237,6 +239,14 @@ fn listener() -> impl Strategy<Value = (usize, bool, bool, Option<IpAddr>)> {
         any::<bool>(),
         option::of(prop_oneof![v4, v6]),
     )
+}
+
+fn decoy() -> impl Strategy<Value = Decoy> {
+    let page = "/[a-z '#;]{0,20}[a-z]".prop_map(|path| Decoy::Page(path.into()));
+    let server = (any::<u16>(), 1..=u16::MAX).prop_map(|(n, port)| {
+        Decoy::Server((Ipv4Addr::from(0x0A00_0000 + u32::from(n)), port).into())
+    });
+    prop_oneof![page, server]
 }
 
 fn auto(most: u32) -> impl Strategy<Value = Auto<NonZeroU32>> {

@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod control;
 mod counters;
+mod decoy;
 mod descriptors;
 mod disk;
 mod dns;

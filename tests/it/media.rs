@@ -1,11 +1,8 @@
 //! Media: the phone's own TLS goes through us untouched, end to end.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::support::authority::{ECDSA, Pair, self_signed, signed_by};
 use crate::support::daemon::Daemon;
@@ -80,26 +77,7 @@ fn serve(folder: &Folder, pair: &Pair) -> (Process, u16) {
         "-accept",
         &format!("127.0.0.1:{port}"),
     ]);
-    let mut server = Process::start(
-        openssl
-            .arg("-cert")
-            .arg(&pair.cert)
-            .arg("-key")
-            .arg(&pair.key),
-    );
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(
-            server.has_ended().is_none(),
-            "the web server ended:\n{}",
-            server.said()
-        );
-        assert!(
-            Instant::now() < deadline,
-            "the web server does not listen:\n{}",
-            server.said()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-    (server, port)
+    openssl.arg("-cert").arg(&pair.cert);
+    openssl.arg("-key").arg(&pair.key);
+    (Process::start_listening(&mut openssl, port), port)
 }

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 18] = [
+const MAY_NAME: [(&str, &[&str]); 19] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
+    ("decoy", &["config"]),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
@@ -22,6 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
             "admission",
             "config",
             "deadline",
+            "decoy",
             "gate",
             "listener",
             "proxy_header",
@@ -46,6 +48,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
             "admission",
             "config",
             "deadline",
+            "decoy",
             "listener",
             "session",
             "shortage",

@@ -2,12 +2,12 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::config::{Certificate, Config};
+use crate::config::{Certificate, Config, Decoy};
 use crate::daemon;
 
 /// The facts, a line each: a word, a space, the value. Nothing for a proxy that
 /// is switched off. A listener's value is its name, its public port, the port that it listens on,
-/// and its one address or `*`.
+/// and its one address or `*`; a page's is the name of its listener, and the file.
 pub(super) fn facts(config: &Config) -> String {
     let mut out = String::new();
     if !config.enabled {
@@ -33,6 +33,9 @@ pub(super) fn facts(config: &Config) -> String {
             "listener",
             &format_args!("{name} {port} {bind_port} {address}"),
         );
+        if let Some(Decoy::Page(page)) = &listener.decoy {
+            fact("page", &format_args!("{name} {}", page.display()));
+        }
     }
     out
 }
@@ -61,7 +64,9 @@ mod tests {
             config listener 'one'
                 option port '8443'
                 option bind_address '::1'
-                option service 'media'
+                option service 'chat'
+                option tls '1'
+                option decoy '/www/a page.html'
             config listener 'off'
                 option enabled '0'
                 option port '80'
@@ -79,6 +84,7 @@ cert /a cert.pem
 key /key.pem
 listener @listener[0] 443 10443 *
 listener one 8443 8443 ::1
+page one /www/a page.html
 "
             )
         );

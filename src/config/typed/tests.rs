@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Auto, DEFAULT, Loaded, Problems, parse};
+use crate::config::{Auto, DEFAULT, Decoy, Loaded, Problems, parse};
 
 const LISTENER: &str = "\nconfig listener 'l'\noption port '443'\noption service 'chat'\n";
 
@@ -341,6 +341,28 @@ fn service_auto_leads_to_chat_and_media_and_needs_tls() {
         config.media_names,
         [".whatsapp.net", ".whatsapp.com", ".fbcdn.net"]
     );
+}
+
+#[test]
+fn only_chat_over_tls_has_a_decoy() {
+    let listener = |service, tls| {
+        format!(
+            "config listener\noption port 1\noption service {service}\noption tls {tls}\n\
+             option decoy '/www/page.html'\n"
+        )
+    };
+    for service in ["chat", "auto"] {
+        let decoy = &config(&listener(service, 1)).listeners[0].decoy;
+        assert_eq!(*decoy, Some(Decoy::Page("/www/page.html".into())));
+    }
+    for (service, tls) in [("chat", 0), ("media", 1)] {
+        assert_eq!(
+            problems(&listener(service, tls)),
+            [
+                "@listener[0], option decoy '/www/page.html': only chat and auto over TLS have a decoy"
+            ]
+        );
+    }
 }
 
 #[test]

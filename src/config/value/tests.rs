@@ -34,6 +34,34 @@ fn ports() {
 }
 
 #[test]
+fn a_decoy_is_a_file_or_a_web_server_but_never_luci() {
+    assert_eq!(decoy("/www/a.html"), Ok(Decoy::Page("/www/a.html".into())));
+    for server in ["192.168.1.10:80", "[fd00::1]:8080", "127.0.0.1:8080"] {
+        assert_eq!(decoy(server), Ok(Decoy::Server(server.parse().unwrap())));
+    }
+    for luci in [
+        "127.0.0.1:80",
+        "127.1.2.3:443",
+        "[::1]:80",
+        "[::ffff:127.0.0.1]:443",
+    ] {
+        assert!(decoy(luci).unwrap_err().starts_with("LuCI"), "{luci}");
+    }
+    refused(
+        decoy,
+        &[
+            "a.html",
+            "/www/",
+            "nas.lan:80",
+            "192.168.1.10",
+            "192.168.1.10:0",
+            "0.0.0.0:80",
+            "224.0.0.1:80",
+        ],
+    );
+}
+
+#[test]
 fn times() {
     let parse = seconds(1..=90);
     assert_eq!(parse("1"), Ok(Duration::from_secs(1)));

@@ -53,6 +53,9 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
         options.flag("tls", listener.tls);
         options.flag("accept_proxy", listener.accept_proxy);
         options.option("gate", listener.gate);
+        if let Some(decoy) = &listener.decoy {
+            options.option("decoy", decoy);
+        }
         sections.push(options.of("listener", &listener.name));
     }
     sections

@@ -1,6 +1,7 @@
 //! Programs that a test runs, none of which outlives it.
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -26,6 +27,20 @@ impl Process {
             said,
             readers: vec![stdout, stderr],
         }
+    }
+
+    /// A program that serves on a port of loopback, once it does.
+    pub fn start_listening(command: &mut Command, port: u16) -> Self {
+        let mut server = Self::start(command);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = server.has_ended();
+            assert!(ended.is_none(), "{command:?} ended:\n{}", server.said());
+            let is_late = Instant::now() > deadline;
+            assert!(!is_late, "{command:?} does not listen:\n{}", server.said());
+            thread::sleep(Duration::from_millis(20));
+        }
+        server
     }
 
     pub fn id(&self) -> u32 {

@@ -1,0 +1,118 @@
+//! A browser is shown the listener's decoy: a client who asks for HTTP enters, his connection is over
+//! after. Never lasts long, and never carries much.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use tokio::net::TcpStream;
+
+use super::client::{Client, close};
+use super::{Outcome, Settings, seconds};
+use crate::deadline::Deadline;
+use crate::decoy::{self, Decoy, Request};
+use crate::relay::{Patience, Relay};
+use crate::side::{Plain, READ, Side, with_buffer};
+use crate::stats::Counters;
+use crate::tls::Tls;
+
+/// What a browser's connection may take, in seconds and in bytes both ways.
+const MOST_TIME: u32 = 60;
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long a browser may think between two requests, in seconds.
+const PATIENCE: u32 = 15;
+
+// === impl Settings ===
+
+impl Settings {
+    /// Shows `decoy` to a browser.
+    pub(super) async fn show(&self, decoy: &Decoy, client: Client) -> Outcome {
+        // The configuration has no other.
+        if let Client::Tls(client) = client {
+            let deadline = Deadline::after(MOST_TIME);
+            // However it ends, nobody is carried.
+            let _ = match decoy {
+                Decoy::Page(page) => deadline.within(self.show_page(client, page)).await,
+                Decoy::Server(server) => deadline.within(self.show_server(client, *server)).await,
+            };
+        }
+        Outcome::Decoy
+    }
+
+    /// Answers one request, and no more.
+    async fn show_page(&self, mut client: Box<Tls>, page: &[u8]) -> io::Result<()> {
+        let deadline = Deadline::after(seconds(self.config.timeouts.handshake));
+        let request = deadline.within(request(&mut client)).await;
+        let request = request.ok_or(ErrorKind::TimedOut)??;
+        let (head, body) = decoy::answer(request, page);
+        client.send(head.as_bytes())?;
+        for part in body.chunks(READ) {
+            poll_fn(|cx| client.poll_drained(cx)).await?;
+            client.send(part)?;
+        }
+        close(&mut client).await;
+        Ok(())
+    }
+
+    /// Lets him talk with the web server at `address`.
+    async fn show_server(&self, client: Box<Tls>, address: SocketAddr) -> io::Result<()> {
+        let server = TcpStream::connect(address).await?;
+        if is_luci(&server)? {
+            if self.counters.odd.is_due() {
+                let label = self.listener.label();
+                log::warn!(
+                    "{label}, option decoy '{address}': LuCI answers there, for the home alone"
+                );
+            }
+            return Ok(());
+        }
+        let patience = Patience {
+            idle: PATIENCE,
+            half_close: PATIENCE,
+        };
+        // Of its own: what is not WhatsApp's is not counted as carried.
+        let counters = Rc::new(Counters::default());
+        let server = Plain::new(server);
+        let mut relay = pin!(Relay::new(client, server, patience, Rc::clone(&counters)));
+        let carried = || {
+            let (up, down) = (&counters.bytes_up, &counters.bytes_down);
+            up.value().saturating_add(down.value())
+        };
+        poll_fn(|cx| match relay.as_mut().poll(cx) {
+            Poll::Pending if carried() < MOST_BYTES => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+        Ok(())
+    }
+}
+
+/// What a browser asks for, once he has said it.
+async fn request(client: &mut Box<Tls>) -> io::Result<Request> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(request) = decoy::request(&bytes) {
+            return Ok(request);
+        }
+        let read = poll_fn(|cx| {
+            with_buffer(|buffer| {
+                let read = ready!(client.poll_read(cx, buffer))?;
+                bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
+                Poll::Ready(io::Result::Ok(read))
+            })
+        });
+        if read.await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Whether `server` is this router, at a port where LuCI answers.
+fn is_luci(server: &TcpStream) -> io::Result<bool> {
+    let (here, there) = (server.local_addr()?, server.peer_addr()?);
+    Ok(here.ip() == there.ip() && matches!(there.port(), 80 | 443))
+}

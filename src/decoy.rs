@@ -26,7 +26,7 @@ pub enum Decoy {
 
 /// Why there is no page to show.
 #[derive(Debug, thiserror::Error)]
-#[error("{listener}, option decoy '{page}': {source}")]
+#[error("{listener}, option decoy: {page}: {source}")]
 pub struct Error {
     listener: String,
     page: String,

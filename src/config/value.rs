@@ -1,6 +1,6 @@
 //! The text of one value in, the value out, or what is allowed in its place.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -105,29 +105,29 @@ pub(super) fn gate(text: &str) -> Parsed<Gate> {
     )
 }
 
-/// A file, or the address of a web server. No name: that could be made to lead anywhere.
+/// A file, or the address of a web server. No file of another kind: everybody gets to see it. No
+/// name: that could be made to lead anywhere.
 pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
-    if let Ok(path) = path(text) {
+    if let Ok(path) = path(text)
+        && text.as_bytes().ends_with(b".html")
+    {
         return Ok(Decoy::Page(path));
     }
-    match text.parse::<SocketAddr>() {
-        Ok(server) if is_luci(server) => {
-            Err("LuCI answers there, which must not be reached from outside".into())
+    if let Some(HostPort { host, port }) = split(text)
+        && let Host::Address(ip) = host
+        && let ip = ip.to_canonical()
+        && is_of_one(ip)
+    {
+        if ip.is_loopback() && matches!(port.get(), 80 | 443) {
+            return Err("LuCI answers there, which must not be reached from outside".into());
         }
-        Ok(server) if server.port() != 0 && bind_address(&server.ip().to_string()).is_ok() => {
-            Ok(Decoy::Server(server))
-        }
-        _ => Err(
-            "the whole path of a file, from the first /, or the address of a web server is allowed, \
-             like 192.168.1.10:80"
-                .into(),
-        ),
+        return Ok(Decoy::Server((ip, port.get()).into()));
     }
-}
-
-/// Whether LuCI answers at an address, as it does on every router.
-fn is_luci(server: SocketAddr) -> bool {
-    server.ip().to_canonical().is_loopback() && matches!(server.port(), 80 | 443)
+    Err(
+        "the whole path of a file that ends in .html, or the address of a web server like \
+         192.168.1.10:80, is allowed"
+            .into(),
+    )
 }
 
 /// The name of a firewall zone, safe in any shell.
@@ -180,9 +180,14 @@ pub(super) fn bind_address(text: &str) -> Parsed<IpAddr> {
         Some(address) if address.is_unspecified() => {
             Err("one address is allowed; leave the option out to listen on all of them".into())
         }
-        Some(address) if !address.is_multicast() && address != Ipv4Addr::BROADCAST => Ok(address),
+        Some(address) if is_of_one(address) => Ok(address),
         _ => Err("one IPv4 or IPv6 address of this machine is allowed".into()),
     }
+}
+
+/// Whether an address is that of one machine.
+fn is_of_one(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_multicast() && address != Ipv4Addr::BROADCAST
 }
 
 /// A range of addresses, or one address.

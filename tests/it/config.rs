@@ -242,7 +242,7 @@ fn listener() -> impl Strategy<Value = (usize, bool, bool, Option<IpAddr>)> {
 }
 
 fn decoy() -> impl Strategy<Value = Decoy> {
-    let page = "/[a-z '#;]{0,20}[a-z]".prop_map(|path| Decoy::Page(path.into()));
+    let page = "/[a-z '#;]{0,20}\\.html".prop_map(|path| Decoy::Page(path.into()));
     let server = (any::<u16>(), 1..=u16::MAX).prop_map(|(n, port)| {
         Decoy::Server((Ipv4Addr::from(0x0A00_0000 + u32::from(n)), port).into())
     });

@@ -69,7 +69,7 @@ fn a_large_page_arrives_whole_and_a_larger_one_is_refused() {
         .unwrap()
         .to_owned();
     let expected = format!(
-        "listener 'chat_tls', option decoy '{}': it is larger than 65536 bytes",
+        "listener 'chat_tls', option decoy: {}: it is larger than 65536 bytes",
         file.display()
     );
     assert!(told.ends_with(&expected), "{told}");
@@ -90,7 +90,7 @@ fn check_says_that_there_is_no_page() {
     let ended = run(check.arg("check").arg("-c").arg(file));
     assert_eq!(ended.status.code(), Some(1));
     assert!(
-        ended.stderr.contains("nowhere.html': No such file"),
+        ended.stderr.contains("nowhere.html: No such file"),
         "{}",
         ended.stderr
     );
@@ -152,8 +152,9 @@ fn no_more_is_carried_to_a_browser_than_16_mib() {
 #[test]
 fn who_asks_slowly_or_without_end_is_answered_or_ended() {
     let stage = Stage::with_page(PAGE.as_bytes());
+    // More than is read to judge it: what is left unread would cut the answer.
     let mut long = stage.daemon.connect_tls("chat_tls");
-    long.write_all(&[b"GET / HTTP/1.1\r\nA: ", &[b'x'; 10_000][..]].concat())
+    long.write_all(&[&b"GET / HTTP/1.1\r\nA: "[..], &vec![b'x'; 60_000]].concat())
         .unwrap();
     let (answer, ending) = read_to_end(&mut long);
     assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
@@ -186,6 +187,9 @@ fn luci_is_shown_to_nobody() {
     let mut browser = place.inside(|| daemon.connect_tls("chat_tls"));
     browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(read_to_end(&mut browser).0, b"");
+    daemon.until("it is counted", |status| {
+        status.ended("chat_tls", "decoy") == 1
+    });
     let warning =
         "warning: listener 'chat_tls', option decoy '198.51.100.9:80': LuCI answers there";
     assert!(daemon.log().contains(warning), "{}", daemon.log());

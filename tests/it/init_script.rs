@@ -411,6 +411,49 @@ fn the_operators_pair_is_handed_over_and_followed() {
 }
 
 #[test]
+fn a_page_for_browsers_is_handed_over_and_followed() {
+    let router = Router::new();
+    let page = "/etc/a page.html";
+    let write = |text: &str| {
+        router.write(page, text);
+        fs::set_permissions(router.path(page), Permissions::from_mode(0o600)).unwrap();
+    };
+    let shown = || {
+        let curl = ["curl", "--silent", "--insecure", "https://127.0.0.1:10443/"];
+        router.run(&curl).stdout
+    };
+    write("<p>one\n");
+    let decoy = |name, port| {
+        let listener = listener_on(port, name, "chat").option("tls", 1);
+        listener.option("decoy", page)
+    };
+    router.configure(
+        &setup()
+            .with(decoy("chat_tls", 443))
+            .with(decoy("other", 444)),
+    );
+    router.start();
+    assert_eq!(shown(), "<p>one\n");
+    write("<p>two\n");
+    router.service("reload").success();
+    router.until("the new one is shown", |_| shown() == "<p>two\n");
+    let copies = fs::read_dir(router.path("/var/etc/waproxy")).unwrap();
+    let copies = copies.map(|file| file.unwrap().file_name());
+    let pages = copies.filter(|name| name.to_string_lossy().starts_with("page-"));
+    assert_eq!(pages.count(), 1);
+
+    fs::remove_file(router.path(page)).unwrap();
+    router.service("reload").success();
+    let problems = router.problems();
+    assert!(
+        problems.contains("option decoy: /etc/a page.html: No such file"),
+        "{problems}"
+    );
+    assert_eq!(shown(), "<p>two\n");
+    assert_eq!(router.run(&["waproxy", "check"]).status.code(), Some(1));
+}
+
+#[test]
 fn a_program_that_was_replaced_is_replaced_in_memory() {
     let router = Router::new();
     router.configure(&setup());

@@ -51,6 +51,7 @@ fn a_decoy_is_a_file_or_a_web_server_but_never_luci() {
         decoy,
         &[
             "a.html",
+            "/etc/shadow",
             "/www/",
             "nas.lan:80",
             "192.168.1.10",

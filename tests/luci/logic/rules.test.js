@@ -70,6 +70,7 @@ const NETWORKS = [ ...ADDRESSES, ...ADDRESSES.slice(0, 3).map(address => `${addr
 	'1.2.3.4/', '1.2.3.4/8/8', '/8', '1.2.3.4/-1', '1.2.3.4/x', 'a/8' ];
 const HOST_PORTS = [ ...[ ...ADDRESSES, ...NAMES ].flatMap(host => [ `${host}:443`, `[${host}]:443` ]), 'a', 'a:', ':443', 'a:0', 'a:65535', 'a:65536', 'a:0443', '[::1]', '[::1]:', '[::1', '::1]:443' ];
 const PATHS = [ '/', '/a', '/a/', 'a', '/a b', '/a\'b', '/a"b', '/a\'b"c', '/a\\b', '/ä', '//', './a' ];
+const LUCI = [ '127.0.0.1:80', '127.9.9.9:443', '127.0.0.1:8080', '[::1]:80', '[::1]:8080', '[0::1]:443', '[::ffff:127.0.0.1]:80', '[::ffff:7f00:1]:80', '[::FFFF:127.0.0.1]:8080' ];
 const ZONES = [ 'wan', 'WAN_1', 'a-b.c', 'a b', 'a/b', '*', 'ä', 'a'.repeat(32), 'a'.repeat(33), '$(x)', 'a\'b' ];
 
 const CASES = [
@@ -91,6 +92,7 @@ const CASES = [
 	[ 'main', 'trusted_proxy', rules.network, NETWORKS, true ],
 	[ 'main', 'cert', rules.path, PATHS ],
 	[ 'main', 'key', rules.path, PATHS ],
+	[ 'chat_tls', 'decoy', rules.decoy, [ ...PATHS, ...PATHS.map(path => `${path}.html`), ...HOST_PORTS, ...LUCI ] ],
 	[ 'chat_tls', 'bind_address', rules.bindAddress, ADDRESSES ],
 	[ 'chat', 'address', rules.hostPort, HOST_PORTS, true ]
 ];
@@ -154,6 +156,12 @@ const SETS = {
 		sections.web_plain.gate = 'off';
 	},
 	'a gate where it is not known what comes': sections => sections.web_plain.gate = 'log',
+	'something for browsers': sections => {
+		sections.chat_tls.decoy = '192.0.2.7:80';
+		Object.assign(sections.chat_tls_lb, { decoy: '192.0.2.7:80', service: 'auto' });
+	},
+	'something for browsers without TLS': sections => sections.chat_plain.decoy = '192.0.2.7:80',
+	'something for browsers beside media': sections => Object.assign(sections.media_alt, { decoy: '192.0.2.7:80', tls: '1' }),
 	'one port for chat and media': sections => sections.chat_tls.service = 'auto',
 	'one port for chat and media, TLS in other words': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: 'yes' }),
 	'one port for chat and media without TLS': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: '0' }),

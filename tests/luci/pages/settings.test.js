@@ -120,6 +120,23 @@ test('a gate is chosen in the dialog of a listener', () => visit('settings', {},
 	await until('saved', () => router.world.staged?.waproxy.chat_tls.gate == 'enforce');
 }));
 
+test('what browsers find is entered in the dialog of a listener with TLS', () => visit('settings', {}, async (page, router) => {
+	await tab(page, 'Listeners');
+	await edit(page, 'chat_tls');
+
+	const decoy = dialog(page).locator('[id="widget.cbid.waproxy.chat_tls.decoy"]');
+
+	await decoy.fill('/etc/shadow');
+	await decoy.blur();
+	await until('wrong', async () => await dialog(page).locator('.cbi-input-invalid').count() == 1);
+	await decoy.fill('/www/garden.html');
+	await dialog(page).getByText('Save', { exact: true }).click();
+	await until('saved', () => router.world.staged?.waproxy.chat_tls.decoy == '/www/garden.html');
+	await edit(page, 'media_main');
+	await until('media has none', async () => await dialog(page).isVisible()
+		&& !await dialog(page).locator('[id="widget.cbid.waproxy.media_main.decoy"]').isVisible());
+}));
+
 test('a listener that wants a header needs somebody who may send one', () => visit('settings', {}, async (page, router) => {
 	await tab(page, 'Listeners');
 	await enabled(page, 'chat_tls_lb').click();

@@ -9,6 +9,8 @@ const MOST_CONNECTIONS = 27500;
 const MOST_WORKERS = 256;
 // Services of which it is known how their connections begin.
 const GATED = [ 'chat', 'media', 'auto' ];
+// Services whose connections a browser can be told from.
+const DECOYED = [ 'chat', 'auto' ];
 const ON = [ '1', 'on', 'true', 'yes', 'enabled' ];
 
 const every = (text, allowed) => Array.from(text).every(c => allowed.includes(c));
@@ -96,6 +98,38 @@ function isOneAddress(text) {
 	return six[0] < 0xff00 && six.some(group => group != 0);
 }
 
+// The daemon refuses values that UCI cannot write on one line in one kind of quotes.
+function isPath(text) {
+	return text.startsWith('/') && !text.endsWith('/') && !text.includes('\\') && !text.includes('\n')
+		&& !(text.includes('"') && text.includes('\''));
+}
+
+// Host and port, the host without brackets; null where it is neither.
+function split(text) {
+	const colon = text.lastIndexOf(':');
+	const host = text.slice(0, Math.max(0, colon));
+	const inner = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : null;
+	const right = inner == null ? isIPv4(host) || isName(host) : parseIPv6(inner) != null;
+
+	return right && whole(text.slice(colon + 1), 1, 65535) ? [ inner ?? host, +text.slice(colon + 1) ] : null;
+}
+
+function isLoopback(address) {
+	const six = parseIPv6(address) ?? [];
+
+	return address.startsWith('127.') || six.join() == '0,0,0,0,0,0,0,1' || (six.slice(0, 6).join() == '0,0,0,0,0,65535' && six[6] >> 8 == 127);
+}
+
+// A page or a web server, but not LuCI's.
+function isDecoy(text) {
+	const [ host, port ] = split(text) ?? [];
+
+	if (host == null)
+		return isPath(text) && text.endsWith('.html');
+
+	return isOneAddress(host) && !(isLoopback(host) && [ 80, 443 ].includes(port));
+}
+
 // `test` on everything but an empty text.
 const rule = (test, allowed) => text => (text == null || text === '' || test(String(text))) ? true : allowed();
 
@@ -148,10 +182,7 @@ return baseclass.extend({
 	zone: rule(text => text.length <= 32 && every(text, LETTERS + DIGITS + '_-.'),
 		() => _('Enter the name of a firewall zone, like wan.')),
 
-	// The daemon refuses values that UCI cannot write on one line in one kind of quotes.
-	path: rule(text => text.startsWith('/') && !text.endsWith('/') && !text.includes('\\') && !text.includes('\n')
-		&& !(text.includes('"') && text.includes('\'')),
-	() => _('Enter the whole path of a file, from the first slash.')),
+	path: rule(isPath, () => _('Enter the whole path of a file, from the first slash.')),
 
 	host: rule(text => isIPv4(text) || isName(text),
 		() => _('Enter a name or an IPv4 address. WhatsApp takes no IPv6 address.')),
@@ -162,6 +193,9 @@ return baseclass.extend({
 	bindAddress: rule(isOneAddress,
 		() => _('Enter one address of this router, or nothing to listen on all of them.')),
 
+	decoy: rule(isDecoy,
+		() => _('Enter the whole path of a file that ends in .html, or the address of a web server like 192.168.1.10:80, but not LuCI\'s.')),
+
 	network: rule(text => {
 		const [ address, length, ...rest ] = text.split('/');
 		const four = isIPv4(address);
@@ -169,13 +203,8 @@ return baseclass.extend({
 		return !rest.length && (four || parseIPv6(address) != null) && (length == null || whole(length, 0, four ? 32 : 128));
 	}, () => _('Enter an address or a network like 192.0.2.0/24 or 2001:db8::/32.')),
 
-	hostPort: rule(text => {
-		const colon = text.lastIndexOf(':');
-		const host = text.slice(0, Math.max(0, colon));
-		const right = host.startsWith('[') && host.endsWith(']') ? parseIPv6(host.slice(1, -1)) != null : isIPv4(host) || isName(host);
-
-		return right && whole(text.slice(colon + 1), 1, 65535);
-	}, () => _('Enter a name or an address with a port: name:443, 192.0.2.1:443 or [2001:db8::1]:443.')),
+	hostPort: rule(text => split(text) != null,
+		() => _('Enter a name or an address with a port: name:443, 192.0.2.1:443 or [2001:db8::1]:443.')),
 
 	// What is wrong between sections: `listeners` with their names, the names of `upstreams`, and
 	// whether there is a list `trusted_proxy`.
@@ -206,6 +235,10 @@ return baseclass.extend({
 		for (const { name, service, gate } of listeners)
 			if (gate && gate != 'off' && !GATED.includes(service))
 				list.push(_('%s cannot have a gate, for it carries neither chat nor media.').format(name));
+
+		for (const { name, service, tls, decoy } of listeners)
+			if (decoy && !(ON.includes(tls) && DECOYED.includes(service)))
+				list.push(_('%s cannot have anything for browsers, for it carries no chat over TLS.').format(name));
 
 		return list;
 	}

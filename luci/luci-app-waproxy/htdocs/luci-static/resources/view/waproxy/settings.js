@@ -131,6 +131,12 @@ function listenerGrid(map) {
 	o.value('log', _('It is let in, and the log tells of it'));
 	o.value('enforce', _('It is turned away'));
 
+	o = field.text(s, 'decoy', _('For browsers'),
+		_('What everybody sees who opens this port in a browser: a page of yours, as a file that ends in .html, or your web server, like 192.168.1.10:80. Left empty: nothing.'), rules.decoy);
+	o.modalonly = true;
+	for (const service of [ 'chat', 'auto' ])
+		o.depends({ service, tls: '1' });
+
 	const bind = field.text(s, 'bind_port', _('Port of the router'),
 		_('Where the proxy really listens. Left empty: the public port, or 10000 more where that is below 1024.'));
 	bind.modalonly = true;

@@ -5,9 +5,10 @@
 mod cap;
 mod handshakes;
 mod rate;
+mod visits;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ pub use self::cap::{Bound, Cap, wanted_files};
 use self::handshakes::Handshakes;
 pub use self::handshakes::{Handshake, PushedOut};
 use self::rate::Rates;
+use self::visits::Visits;
+use crate::address;
 use crate::config::Limits;
 
 /// Counts the connections of all workers.
@@ -31,13 +34,19 @@ pub struct Admission {
     /// Rates want fractions of a second, and the same time on all workers: ticks have neither.
     start: Instant,
     handshakes: Arc<Handshakes>,
+    visits: Visits,
 }
 
 /// The right to be connected; dropped, it is free for the next.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    client: Option<Client>,
+    /// Whose it is, once he is known.
+    client: Client,
+    /// Whether it is counted as one of his.
+    is_counted: bool,
+    /// Whether he was seen to be served.
+    is_served: bool,
 }
 
 /// Why a client may not have one more connection.
@@ -52,12 +61,10 @@ pub enum Refusal {
 }
 
 /// Who counts as one client: an IPv4 address, or the /64 of an IPv6 address, within which a
-/// client can choose freely (RFC 6177).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Client {
-    V4(u32),
-    V6(u64),
-}
+/// client can choose freely (RFC 6177). Both as one number: nobody has a network of IPv6 that
+/// begins with 32 zeros (RFC 4291, 2.4), or is client 0.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+struct Client(u64);
 
 // === impl Admission ===
 
@@ -72,6 +79,7 @@ impl Admission {
             rates: Mutex::new(Rates::new()),
             start: Instant::now(),
             handshakes: Arc::default(),
+            visits: Visits::new(),
         })
     }
 
@@ -89,7 +97,9 @@ impl Admission {
         self.peak.fetch_max(before.ok()?.saturating_add(1), Relaxed);
         Some(Permit {
             admission: Arc::clone(self),
-            client: None,
+            client: Client::default(),
+            is_counted: false,
+            is_served: false,
         })
     }
 
@@ -102,6 +112,16 @@ impl Admission {
     pub fn peak(&self) -> u32 {
         self.peak.load(Relaxed)
     }
+
+    /// How many clients from outside were served today, roughly.
+    pub fn people(&self) -> u32 {
+        self.visits.count()
+    }
+
+    /// Forgets who was served: a day begins.
+    pub fn begin_day(&self) {
+        self.visits.forget();
+    }
 }
 
 // === impl Permit ===
@@ -110,6 +130,7 @@ impl Permit {
     /// Says whose connection it is, and asks whether that client may have it.
     pub fn identify(&mut self, address: SocketAddr, limits: &Limits) -> Result<(), Refusal> {
         let client = Client::from(address.ip());
+        self.client = client;
         if let Some(rate) = limits.max_rate_per_client {
             let now = self.admission.start.elapsed();
             if !lock(&self.admission.rates).admit(client, rate, now) {
@@ -125,8 +146,17 @@ impl Permit {
             return Err(Refusal::TooMany);
         }
         *count = count.saturating_add(1);
-        self.client = Some(client);
+        self.is_counted = true;
         Ok(())
+    }
+
+    /// Notes that its client was served: WhatsApp has answered him, as it does no scanner.
+    pub fn note_served(&mut self) {
+        if !std::mem::replace(&mut self.is_served, true)
+            && address::is_outside(self.client.address())
+        {
+            self.admission.visits.note(self.client);
+        }
     }
 
     /// Begins a handshake with `address`. `max` is how many there may be at once; `None` is any
@@ -140,12 +170,14 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.now.fetch_sub(1, Relaxed);
-        let Some(client) = self.client else { return };
+        if !self.is_counted {
+            return;
+        }
         let mut clients = lock(&self.admission.clients);
-        if let Some(count) = clients.get_mut(&client) {
+        if let Some(count) = clients.get_mut(&self.client) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                clients.remove(&client);
+                clients.remove(&self.client);
             }
         }
     }
@@ -158,12 +190,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 // === impl Client ===
 
+impl Client {
+    /// His address, or the first of his network.
+    fn address(self) -> IpAddr {
+        match u32::try_from(self.0) {
+            Ok(v4) => Ipv4Addr::from_bits(v4).into(),
+            Err(_) => Ipv6Addr::from_bits(u128::from(self.0) << 64).into(),
+        }
+    }
+}
+
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.to_bits()),
-            IpAddr::V6(v6) => Self::V6((v6.to_bits() >> 64) as u64),
-        }
+        Self(match address.to_canonical() {
+            IpAddr::V4(v4) => v4.to_bits().into(),
+            IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
+        })
     }
 }
 

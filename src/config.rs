@@ -116,6 +116,8 @@ pub struct Config {
     pub src_zone: String,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// Whether what was carried each day is kept on disk.
+    pub keep_history: bool,
     /// The name or IPv4 address that people enter.
     pub host: Option<String>,
     /// Which certificate TLS listeners show.

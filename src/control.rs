@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `{"request":"certificate"}` | `{"text":"…"}`, for people |
 //! | `{"request":"check","text":"…"}` | `{"check":…}` with a [`Check`] |
+//! | `{"request":"days"}` | `{"days":[…]}` with a [`Day`] for each of up to thirty, today last |
 //! | `{"request":"history"}` | `{"history":…}` with a [`History`] |
 //! | `{"request":"metrics"}` | `{"text":"…"}`, OpenMetrics |
 //! | `{"request":"new_certificate"}` | `{"certificate":…}` with a [`CertificateStatus`] |
@@ -58,6 +59,11 @@ pub enum Answer {
     Check {
         /// The judgement.
         check: Check,
+    },
+    /// To [`Request::Days`].
+    Days {
+        /// Up to thirty, today last.
+        days: Vec<Day>,
     },
     /// To [`Request::History`].
     History {
@@ -112,6 +118,11 @@ pub struct Status {
     /// What was carried since midnight in the router's time zone, or since the start if that was
     /// later. The day begins up to five seconds late.
     pub today: Carried,
+    /// How many clients from outside were served today: an estimate, off by 5 % as a rule. After a
+    /// restart no less than before.
+    pub people_today: u32,
+    /// The same of seven days, today being the last. Who came on several days counts on each.
+    pub people_week: u32,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<ListenerStatus>,
     /// The upstreams, in the order of the configuration.
@@ -206,6 +217,21 @@ pub struct Check {
     pub errors: Vec<String>,
     /// What is odd about it: options that this version does not know.
     pub warnings: Vec<String>,
+}
+
+/// What was carried on a day, and for how many people.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Day {
+    /// In the router's time zone, as `2026-11-25`.
+    pub date: String,
+    /// Bytes from clients to WhatsApp.
+    pub bytes_up: u64,
+    /// Bytes from WhatsApp to clients.
+    pub bytes_down: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// Clients from outside that were served: an estimate.
+    pub people: u32,
 }
 
 /// The last ten minutes, oldest first: as many numbers in each list, and at most 120. The last

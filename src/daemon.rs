@@ -1,6 +1,7 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod days;
 mod handed;
 mod history;
 mod status;
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::history::INTERVAL;
 
+use self::days::Days;
 use self::history::History;
 use self::terminator::Terminator;
 use self::today::Today;
@@ -32,6 +34,7 @@ use crate::decoy::{self, Decoy};
 use crate::listener::{self, Place};
 use crate::logger;
 use crate::side::MOST_PIPES;
+use crate::stats::Carried;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -102,6 +105,7 @@ pub struct Daemon {
     decoys: Vec<Option<Decoy>>,
     history: History,
     today: Today,
+    days: Days,
 }
 
 /// An upstream with the task that keeps it fresh.
@@ -139,8 +143,10 @@ impl Daemon {
             decoys: Vec::new(),
             history: History::new(),
             today: Today::new(),
+            days: Days::new(),
         };
         daemon.today.follow_zone(daemon.file.as_deref());
+        daemon.look_at_clock(Carried::default());
         daemon.apply(config)?;
         for listener in &daemon.config.listeners {
             log::info!(target: logger::START, "{}", describe(listener));
@@ -240,6 +246,7 @@ impl Daemon {
 
         self.cap = find_cap(&config, self.workers.len());
         self.admission.set_cap(self.cap.connections);
+        self.days.keep(&self.state_dir, config.keep_history);
         logger::set_level(config.log_level);
         self.terminator = terminator;
         self.decoys = decoys;

@@ -58,6 +58,7 @@ pub mod share;
 pub mod shortage;
 pub mod side;
 pub mod socket;
+mod state_file;
 pub mod stats;
 pub mod timestamp;
 pub mod tls;

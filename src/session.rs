@@ -23,7 +23,7 @@ pub use self::outcome::Outcome;
 use crate::admission::Permit;
 use crate::config::{Config, Listener};
 use crate::decoy::Decoy;
-use crate::relay::{Patience, Relay};
+use crate::relay::{End, Patience, Relay};
 use crate::side::Plain;
 use crate::socket;
 use crate::stats::Counters;
@@ -85,11 +85,11 @@ enum Stage<O> {
     Opening(Pin<Box<O>>),
     Plain {
         relay: Relay<Plain, Plain>,
-        _permit: Permit,
+        permit: Permit,
     },
     Tls {
         relay: Relay<Box<Tls>, Plain>,
-        _permit: Permit,
+        permit: Permit,
     },
 }
 
@@ -106,8 +106,12 @@ impl<O: Future<Output = Result<Open, Outcome>>> Future for Session<O> {
                     Ok(open) => session.stage = session.settings.relay(open),
                     Err(outcome) => break outcome,
                 },
-                Stage::Plain { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
-                Stage::Tls { relay, .. } => break ready!(Pin::new(relay).poll(cx)).into(),
+                Stage::Plain { relay, permit } => {
+                    break ready!(session.settings.carry(relay, permit, cx)).into();
+                }
+                Stage::Tls { relay, permit } => {
+                    break ready!(session.settings.carry(relay, permit, cx)).into();
+                }
             }
         };
         session.settings.count(outcome);
@@ -142,13 +146,29 @@ impl Settings {
         match client {
             Client::Plain(client) => Stage::Plain {
                 relay: Relay::new(client, upstream, patience, counters),
-                _permit: permit,
+                permit,
             },
             Client::Tls(client) => Stage::Tls {
                 relay: Relay::new(client, upstream, patience, counters),
-                _permit: permit,
+                permit,
             },
         }
+    }
+
+    /// Lets the relay carry what there is, and sees whether its client is served.
+    fn carry(
+        &self,
+        relay: &mut (impl Future<Output = End> + Unpin),
+        permit: &mut Permit,
+        cx: &mut Context<'_>,
+    ) -> Poll<End> {
+        let down = &self.counters.bytes_down;
+        let before = down.value();
+        let polled = Pin::new(relay).poll(cx);
+        if down.value() != before {
+            permit.note_served();
+        }
+        polled
     }
 
     /// Counts a connection that has ended.

@@ -155,6 +155,16 @@ impl Totals {
 // === impl Carried ===
 
 impl Carried {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            bytes_up: self.bytes_up.saturating_add(other.bytes_up),
+            bytes_down: self.bytes_down.saturating_add(other.bytes_down),
+            connections: self.connections.saturating_add(other.connections),
+        }
+    }
+
     /// What came after `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {

@@ -28,11 +28,27 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A day by its number since 1970, as `2026-11-25`.
+pub fn date(day: i64) -> String {
+    let midnight = OffsetDateTime::from_unix_timestamp(day.saturating_mul(24 * 60 * 60));
+    let mut text = Timestamp(midnight.unwrap_or(OffsetDateTime::UNIX_EPOCH)).to_string();
+    text.truncate(text.find('T').unwrap_or(text.len()));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use time::Duration;
 
     use super::*;
+
+    #[test]
+    fn days_have_dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(20_782), "2026-11-25");
+        assert_eq!(date(-1), "1969-12-31");
+        assert_eq!(date(i64::MAX), "1970-01-01");
+    }
 
     #[test]
     fn time_is_shown_in_utc() {

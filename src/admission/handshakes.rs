@@ -165,12 +165,12 @@ mod tests {
     fn a_lowered_limit_holds_from_the_next_one() {
         let all = Arc::new(Handshakes::default());
         let _three: Vec<_> = (0..3).map(|client| begin(&all, client)).collect();
-        let _one = all.begin(Client::V4(3), NonZeroU32::MIN);
+        let _one = all.begin(Client(3), NonZeroU32::MIN);
         assert_eq!(all.with(|state| state.entries.len()), 1);
     }
 
-    fn begin(all: &Arc<Handshakes>, client: u32) -> Handshake {
-        all.begin(Client::V4(client), THREE)
+    fn begin(all: &Arc<Handshakes>, client: u64) -> Handshake {
+        all.begin(Client(client), THREE)
     }
 
     fn is_out(handshake: &mut Handshake) -> bool {

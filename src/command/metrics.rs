@@ -56,6 +56,16 @@ fn daemon(text: &mut OpenMetrics, status: &Status) {
         ),
         ("waproxy_connections", "Connections open now.", now),
         (
+            "waproxy_people_today",
+            "Clients from outside that were served today, roughly.",
+            status.people_today.into(),
+        ),
+        (
+            "waproxy_people_week",
+            "The same of seven days, each day counted anew.",
+            status.people_week.into(),
+        ),
+        (
             "waproxy_connections_peak",
             "The most that were open at once.",
             peak,

@@ -83,6 +83,9 @@ async fn serve(options: &Options) -> Result<(), Error> {
         Poll::Ready(()) => Poll::Ready(()),
     })
     .await;
+    if let Ok(reports) = reports(&daemon).await {
+        daemon.borrow_mut().save(&reports);
+    }
     // Takes the socket away.
     answers.abort();
     let _ = answers.await;
@@ -98,6 +101,11 @@ async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, St
         Request::Check { text } => Answer::Check {
             check: judge(&text),
         },
+        Request::Days => {
+            let reports = reports(daemon).await?;
+            let days = daemon.borrow().days(&reports);
+            Answer::Days { days }
+        }
         Request::History => Answer::History {
             history: daemon.borrow().history(),
         },

@@ -102,6 +102,9 @@ fn summary(out: &mut String, status: &Status) {
     let s = if today.connections == 1 { "" } else { "s" };
     let text = format!("{up} up and {down} down in {connections} connection{s}");
     field(out, "today", &text);
+    let (people, week) = (status.people_today, status.people_week);
+    let text = format!("about {people} today, {week} in seven days (each day counted anew)");
+    field(out, "people", &text);
     let outside = status.last_outside_seconds.map_or_else(
         || "no connection since the start".into(),
         |seconds| format!("the last connection {} ago", duration(seconds)),
@@ -257,6 +260,7 @@ mod tests {
             "problem        port 587 stays closed",
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
             "today          51M up and 6.0G down in 4321 connections\n",
+            "people         about 23 today, 140 in seven days (each day counted anew)\n",
             "from outside   the last connection 3 min 5 s ago\n",
             "chat_tls  443->10443    chat     yes      12      1.2M     1221   1.3G  7.0G\n",
             "media     587->10587    media    no        7       500        0  1023B   15E\n",

@@ -45,6 +45,7 @@ pub(super) struct RawMain {
     pub(super) firewall: Values,
     pub(super) src_zone: Values,
     pub(super) log_level: Values,
+    pub(super) keep_history: Values,
     pub(super) host: Values,
     pub(super) cert: Values,
     pub(super) key: Values,

@@ -86,6 +86,7 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
     let firewall = r.required("firewall", &raw.firewall, value::flag);
     let src_zone = r.required("src_zone", &raw.src_zone, value::zone);
     let log_level = r.required("log_level", &raw.log_level, value::log_level);
+    let keep_history = r.required("keep_history", &raw.keep_history, value::flag);
     let host = r.optional("host", &raw.host, value::public_host);
     let certificate = certificate(raw, &mut r);
     let media_names = r.list("media_name", &raw.media_name, value::server_name);
@@ -110,6 +111,7 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
         firewall: firewall?,
         src_zone: src_zone?,
         log_level: log_level?,
+        keep_history: keep_history?,
         host: host?,
         certificate: certificate?,
         media_names: media_names?,

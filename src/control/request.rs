@@ -13,6 +13,8 @@ pub enum Request {
         /// UCI text of at most [`TEXT_MAX`] bytes.
         text: String,
     },
+    /// What was carried on each of the last thirty days: [`Answer::Days`](super::Answer::Days).
+    Days,
     /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).
     History,
     /// How the daemon fares, as OpenMetrics text: [`Answer::Text`](super::Answer::Text).
@@ -67,6 +69,7 @@ struct Line {
 enum Word {
     Certificate,
     Check,
+    Days,
     History,
     Metrics,
     NewCertificate,
@@ -88,6 +91,7 @@ impl TryFrom<Line> for Request {
                 }
                 Self::Check { text }
             }
+            Word::Days => Self::Days,
             Word::History => Self::History,
             Word::Metrics => Self::Metrics,
             Word::NewCertificate => Self::NewCertificate,
@@ -103,6 +107,7 @@ impl From<Request> for Line {
         let (request, host, text) = match request {
             Request::Certificate => (Word::Certificate, None, None),
             Request::Check { text } => (Word::Check, None, Some(text)),
+            Request::Days => (Word::Days, None, None),
             Request::History => (Word::History, None, None),
             Request::Metrics => (Word::Metrics, None, None),
             Request::NewCertificate => (Word::NewCertificate, None, None),

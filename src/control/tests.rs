@@ -292,6 +292,7 @@ fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
                     warnings: Vec::new(),
                 },
             }),
+            Request::Days => Ok(Answer::Days { days: Vec::new() }),
             Request::History => Ok(Answer::History {
                 history: History {
                     interval_seconds: 5,

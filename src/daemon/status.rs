@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::Daemon;
+use super::days::Day;
 use super::handed::handed;
 use super::terminator::Terminator;
 use crate::config::{self, Listener};
-use crate::control::{Connections, History, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status};
+use crate::control::{
+    self, Connections, History, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status,
+};
 use crate::share::share;
 use crate::stats::{Carried, Totals};
 use crate::timestamp::Timestamp;
@@ -18,6 +21,7 @@ impl Daemon {
     pub fn status(&self, reports: &[Report]) -> Status {
         let sum = sum(reports.iter().flat_map(Report::values));
         let carried = Carried::from(&sum);
+        let today = self.whole_day(carried);
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -44,7 +48,9 @@ impl Daemon {
                 accepted: carried.connections,
             },
             last_outside_seconds: sum.last_outside.map(u64::from),
-            today: self.today.of(carried),
+            today: today.carried,
+            people_today: today.people,
+            people_week: self.days.people_of_week(today),
             listeners: self.listeners(reports),
             upstreams: self
                 .upstreams
@@ -58,14 +64,49 @@ impl Daemon {
     /// Takes a sample of what the workers have counted, and tries again to keep a certificate that
     /// could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
-        let carried = Carried::from(&sum(reports.iter().flat_map(Report::values)));
-        let now = Timestamp::now().0.unix_timestamp();
-        self.today
-            .look(now, self.started.elapsed().as_secs(), carried);
+        let carried = carried(reports);
+        self.look_at_clock(carried);
         self.history.add(carried, self.admission.now());
+        self.days.save(self.whole_day(carried), false);
         if let Some(terminator) = &mut self.terminator {
             terminator.keep();
         }
+    }
+
+    /// Writes the history, where it is kept. To be called once, at the end.
+    pub fn save(&mut self, reports: &[Report]) {
+        let carried = carried(reports);
+        self.days.save(self.whole_day(carried), true);
+    }
+
+    /// What was carried on each of the last thirty days.
+    pub fn days(&self, reports: &[Report]) -> Vec<control::Day> {
+        self.days.told(self.whole_day(carried(reports)))
+    }
+
+    /// Has days begin and end.
+    pub(super) fn look_at_clock(&mut self, carried: Carried) {
+        let day = self.day(carried);
+        let now = Timestamp::now().0.unix_timestamp();
+        let uptime = self.started.elapsed().as_secs();
+        if self.today.look(now, uptime, carried) {
+            self.days.add(day);
+            self.admission.begin_day();
+        }
+    }
+
+    /// Today since the start.
+    fn day(&self, carried: Carried) -> Day {
+        Day {
+            number: self.today.number(),
+            carried: self.today.of(carried),
+            people: self.admission.people(),
+        }
+    }
+
+    /// Today, with what was before a restart.
+    fn whole_day(&self, carried: Carried) -> Day {
+        self.days.whole(self.day(carried))
     }
 
     /// What was carried in the last ten minutes.
@@ -94,6 +135,11 @@ impl Daemon {
         };
         self.config.listeners.iter().map(status).collect()
     }
+}
+
+/// What was carried since the start.
+fn carried(reports: &[Report]) -> Carried {
+    Carried::from(&sum(reports.iter().flat_map(Report::values)))
 }
 
 fn sum<'a>(of_each: impl Iterator<Item = &'a Totals>) -> Totals {

@@ -47,15 +47,24 @@ impl Today {
     /// A clock that is set shows another day too. But if the day that it shows began before what is
     /// counted as today did, then all of that is today's, and goes on: so a router that starts in
     /// 1970 loses nothing when it learns the time.
-    pub(super) fn look(&mut self, unix: i64, uptime: u64, carried: Carried) {
+    ///
+    /// Whether a day has begun.
+    pub(super) fn look(&mut self, unix: i64, uptime: u64, carried: Carried) -> bool {
         let local = unix.saturating_add(self.utc_offset);
         let (day, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
         let before = self.day.replace(day);
         let counted = uptime.saturating_sub(self.begin);
-        if before.is_some_and(|before| before != day) && counted > second.unsigned_abs() {
+        let begins = before.is_some_and(|before| before != day) && counted > second.unsigned_abs();
+        if begins {
             self.begin = uptime;
             self.before = carried;
         }
+        begins
+    }
+
+    /// The number of the day since 1970, as the clock was at the last look.
+    pub(super) fn number(&self) -> i64 {
+        self.day.unwrap_or_default()
     }
 
     /// Today's part of what was `carried` since the start.

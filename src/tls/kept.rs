@@ -1,12 +1,12 @@
-//! Our own pair on disk: its text in, a file out that is there whole or not at all, and that nobody
-//! else can read. Where the disk is full or read-only, the text stays in memory until that is over.
+//! Our own pair on disk: its text in, a file out. Where the disk is full or read-only, the text stays in
+//! memory until that is over.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use crate::state_file;
 
 /// Our own pair in the state folder: one file, so that key and certificate always match.
 pub(super) const FILE: &str = "self-signed.pem";
@@ -32,7 +32,7 @@ struct Unkept {
 impl Kept {
     /// Writes `pem` into `state_dir`, or says in the log why that cannot be done yet.
     pub(super) fn new(state_dir: &Path, pem: String) -> Self {
-        let Err(error) = write(state_dir, pem.as_bytes()) else {
+        let Err(error) = state_file::write(state_dir, FILE, pem.as_bytes()) else {
             return Self(None);
         };
         let error = describe(state_dir, &error);
@@ -52,7 +52,7 @@ impl Kept {
             return;
         }
         unkept.tried = Instant::now();
-        match write(&unkept.state_dir, unkept.pem.as_bytes()) {
+        match state_file::write(&unkept.state_dir, FILE, unkept.pem.as_bytes()) {
             Ok(()) => {
                 log::warn!("the new certificate is kept now");
                 self.0 = None;
@@ -76,37 +76,6 @@ impl fmt::Debug for Kept {
 
 fn describe(state_dir: &Path, error: &io::Error) -> String {
     format!("{}: {error}", state_dir.display())
-}
-
-fn write(state_dir: &Path, pem: &[u8]) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)?;
-    let temporary = state_dir.join(format!("{FILE}.new"));
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let written =
-        write_new(&temporary, pem).and_then(|()| fs::rename(&temporary, state_dir.join(FILE)));
-    if written.is_err() {
-        // Half a key is of no use, and takes room.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    fs::File::open(state_dir)?.sync_all()
-}
-
-fn write_new(path: &Path, pem: &[u8]) -> io::Result<()> {
-    // `create_new` follows no link that somebody may have planted.
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(pem)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

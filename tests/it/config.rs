@@ -172,7 +172,7 @@ prop_compose! {
 prop_compose! {
     /// All but listeners and upstreams.
     fn main()(
-        (enabled, firewall) in any::<(bool, bool)>(),
+        (enabled, firewall, keep_history) in any::<(bool, bool, bool)>(),
         workers in auto(256),
         max_connections in auto(27_500),
         counts in [0..=27_500_u32, 0..=27_500, 0..=27_500],
@@ -197,6 +197,7 @@ prop_compose! {
             },
             timeouts: Timeouts { connect, handshake, idle, half_close, drain },
             firewall,
+            keep_history,
             src_zone,
             log_level,
             host,

@@ -1,7 +1,5 @@
 //! The control socket, as LuCI asks it: a line there, a line back.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -76,6 +74,10 @@ fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
     });
     let day = json!({"bytes_up": 10, "bytes_down": 10, "connections": 1});
     assert_eq!(status.0["today"], day);
+    let days = daemon.request(&json!({"request": "days"}));
+    let days = days["days"].as_array().unwrap();
+    let bytes: Vec<_> = days.iter().map(|day| &day["bytes_up"]).collect();
+    assert_eq!(bytes, [1100, 10]);
     assert_eq!(status.listener("media_main")["bytes_up"], 1110);
 }
 
@@ -83,7 +85,7 @@ fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
 fn share_gives_the_link_that_the_command_prints() {
     let echo = StandIn::echo();
     let daemon = Daemon::start(&setup(&echo).main("host", "proxy.example.org"));
-    let share = |host: Value| ask(&daemon, &json!({"request": "share", "host": host}));
+    let share = |host: Value| daemon.request(&json!({"request": "share", "host": host}));
     let (chat, media) = (daemon.port("chat_tls"), daemon.port("media_main"));
     let link = daemon.ask("share", &[]).success();
     assert_eq!(
@@ -130,10 +132,10 @@ fn share_gives_the_link_that_the_command_prints() {
         json!({"request": "share"}),
         json!({"request": "share", "host": null}),
     ] {
-        assert_eq!(ask(&daemon, &none), share("proxy.example.org".into()));
+        assert_eq!(daemon.request(&none), share("proxy.example.org".into()));
     }
     let hostless = Daemon::start(&setup(&echo));
-    let error = error_of(&ask(&hostless, &json!({"request": "share"})));
+    let error = error_of(&hostless.request(&json!({"request": "share"})));
     assert!(error.starts_with("no host"), "{error}");
 }
 
@@ -144,10 +146,7 @@ fn share_says_what_there_is_not() {
         .with(listener("chat_tls", "chat").option("tls", 1))
         .with(upstream("chat", echo.address(), "none"));
     let daemon = Daemon::start(&setup);
-    let error = error_of(&ask(
-        &daemon,
-        &json!({"request": "share", "host": "a.example"}),
-    ));
+    let error = error_of(&daemon.request(&json!({"request": "share", "host": "a.example"})));
     assert!(error.contains("no listener of service 'media'"), "{error}");
 }
 
@@ -229,10 +228,10 @@ fn a_text_is_taken_up_to_64_kib() {
     let error = error_of(&check(&daemon, &"\n".repeat(100 << 10)));
     assert!(error.starts_with("the request is longer than "), "{error}");
     for wrong in [json!(7), json!([text])] {
-        let error = error_of(&ask(&daemon, &json!({"request": "check", "text": wrong})));
+        let error = error_of(&daemon.request(&json!({"request": "check", "text": wrong})));
         assert!(error.starts_with("invalid type"), "{error}");
     }
-    let error = error_of(&ask(&daemon, &json!({"request": "check"})));
+    let error = error_of(&daemon.request(&json!({"request": "check"})));
     assert_eq!(error, "missing field `text`");
     assert!(daemon.ask("status", &[]).status.success());
 }
@@ -246,7 +245,7 @@ fn setup(echo: &StandIn) -> Setup {
 }
 
 fn check(daemon: &Daemon, text: &str) -> Value {
-    ask(daemon, &json!({"request": "check", "text": text}))
+    daemon.request(&json!({"request": "check", "text": text}))
 }
 
 fn numbers(list: &Value) -> impl Iterator<Item = u64> {
@@ -258,7 +257,7 @@ fn numbers(list: &Value) -> impl Iterator<Item = u64> {
 fn history_of(daemon: &Daemon, samples: usize) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let history = ask(daemon, &json!({"request": "history"}))["history"].clone();
+        let history = daemon.request(&json!({"request": "history"}))["history"].clone();
         let length = |name: &str| history[name].as_array().unwrap().len();
         assert_eq!(length("bytes_up"), length("bytes_down"));
         assert_eq!(length("bytes_up"), length("connections"));
@@ -274,15 +273,4 @@ fn error_of(answer: &Value) -> String {
     let fields = answer.as_object().unwrap();
     assert_eq!(fields.len(), 1, "{answer}");
     answer["error"].as_str().unwrap().to_owned()
-}
-
-/// What the daemon answers.
-fn ask(daemon: &Daemon, request: &Value) -> Value {
-    let mut stream = UnixStream::connect(daemon.control()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The end of a line that is too long is not read.
-    let _ = stream.write_all(format!("{request}\n").as_bytes());
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).unwrap();
-    serde_json::from_str(&line).unwrap()
 }

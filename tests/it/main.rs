@@ -26,6 +26,7 @@ mod garbage;
 mod gate;
 mod haproxy;
 mod home;
+mod impact;
 mod init_script;
 mod instance;
 mod media;

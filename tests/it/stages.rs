@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// What each module on the way of a connection may name, besides itself.
 const MAY_NAME: [(&str, &[&str]); 19] = [
     ("address", &[]),
-    ("admission", &["config", "memory"]),
+    ("admission", &["address", "config", "memory"]),
     ("deadline", &[]),
     ("decoy", &["config"]),
     ("gate", &[]),
@@ -40,7 +40,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("side", &["deadline", "memory", "shortage", "socket"]),
     ("socket", &[]),
     ("stats", &["seldom"]),
-    ("tls", &["side"]),
+    ("tls", &["side", "state_file"]),
     ("upstream", &["address", "config", "shortage", "socket"]),
     (
         "worker",

@@ -27,6 +27,7 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
     main.seconds("half_close_timeout", timeouts.half_close);
     main.seconds("drain_timeout", timeouts.drain);
     main.flag("firewall", config.firewall);
+    main.flag("keep_history", config.keep_history);
     main.option("src_zone", &config.src_zone);
     main.option("log_level", config.log_level.as_str().to_ascii_lowercase());
     main.list("host", &config.host);

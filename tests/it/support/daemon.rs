@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use serde_json::Value;
+
 use super::client;
 use super::folder::Folder;
 use super::privacy::{assert_folder_gives_nobody_away, assert_gives_nobody_away};
@@ -209,6 +211,17 @@ impl Daemon {
         self.wait();
     }
 
+    /// What it answers at its control socket.
+    pub fn request(&self, request: &Value) -> Value {
+        let mut stream = UnixStream::connect(self.control()).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        // The end of a line that is too long is not read.
+        let _ = stream.write_all(format!("{request}\n").as_bytes());
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait(SOON)
@@ -225,6 +238,7 @@ impl Daemon {
             r#"{"request":"status_text"}"#,
             r#"{"request":"metrics"}"#,
             r#"{"request":"history"}"#,
+            r#"{"request":"days"}"#,
             r#"{"request":"certificate"}"#,
             r#"{"request":"check","text":"config listener"}"#,
             // Of a name, for without one it is this machine's address.

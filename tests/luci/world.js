@@ -19,6 +19,16 @@ function history() {
 	};
 }
 
+// A month, of which the proxy was off for some days.
+function days() {
+	const numbers = Array.from({ length: 30 }, (_, i) => i).filter(i => i < 10 || i > 12);
+
+	return numbers.map(i => ({
+		date: new Date(Date.UTC(2026, 9, 27 + i)).toISOString().slice(0, 10),
+		bytes_up: 2e7 * (i + 3), bytes_down: 1e8 * (i % 7 + 1), connections: 10 * i, people: 2 + i
+	}));
+}
+
 // The daemon's own example of a status, without what is wrong in it, and what the contract adds.
 function healthy() {
 	const status = JSON.parse(fs.readFileSync(path.join(ROOT, 'src/control/status.json'), 'utf8'));
@@ -60,6 +70,7 @@ function newWorld() {
 		daemon_error: null,
 		problems: [],
 		history: history(),
+		days: days(),
 		share: {
 			share: {
 				link: 'https://wa.me/proxy?host=proxy.example.org&chatPort=443&mediaPort=587&chatTLS=true',

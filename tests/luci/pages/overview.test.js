@@ -33,6 +33,18 @@ test('the graph begins with the daemon\'s history', () => visit('overview', {}, 
 	assert.match(await page.getAttribute('.wap-chart svg', 'aria-label'), /^Speed now: .* to people/);
 }));
 
+test('each of the last days has a bar that says what it stands for', () => visit('overview', {}, async page => {
+	const bars = page.locator('.wap-days li');
+
+	assert.equal(await bars.count(), 27);
+	assert.match(await bars.last().getAttribute('title'), /^Nov 25, 2026: .*, people: ≈ 31$/);
+	assert.match(await page.textContent('.wap-tiles'), /People today≈ 23≈ 140 in seven days/);
+
+	const heights = await bars.evaluateAll(nodes => nodes.map(node => node.firstChild.getBoundingClientRect().height));
+
+	assert.ok(Math.max(...heights) > 80 && heights[0] < 30, String(heights));
+}));
+
 test('numbers move without anything being built anew', () => visit('overview', {}, async (page, router) => {
 	await page.evaluate(() => {
 		window.kept = [ '.wap-tile strong', '.wap-table tbody tr', 'polyline', '.wap-words h3 span' ].map(name => document.querySelector(name));

@@ -255,8 +255,14 @@ class History(Case):
         self.start(says({"history": history}))
         self.assertEqual(self.call("history"), history)
 
+    def test_of_days_is_the_daemons_too(self):
+        days = [{"date": "2026-11-25", "bytes_up": 1, "bytes_down": 2, "connections": 3, "people": 4}]
+        self.start(says({"days": days}))
+        self.assertEqual(self.call("days"), {"days": days})
+
     def test_is_empty_without_a_daemon(self):
         self.assertEqual(self.call("history"), {})
+        self.assertEqual(self.call("days"), {"days": []})
 
 
 WAN = {

@@ -8,6 +8,7 @@
 
 const callStatus = rpc.declare({ object: 'luci.waproxy', method: 'status', expect: { '': {} }, reject: true });
 const callHistory = rpc.declare({ object: 'luci.waproxy', method: 'history', expect: { '': {} }, reject: true });
+const callDays = rpc.declare({ object: 'luci.waproxy', method: 'days', expect: { days: [] }, reject: true });
 const callShare = rpc.declare({ object: 'luci.waproxy', method: 'share', expect: { '': {} }, reject: true });
 const callCheck = rpc.declare({ object: 'luci.waproxy', method: 'check', expect: { '': {} }, reject: true });
 const callWan = rpc.declare({ object: 'luci.waproxy', method: 'wan', expect: { '': {} }, reject: true });
@@ -62,6 +63,7 @@ async function service(action) {
 return baseclass.extend({
 	status: callStatus,
 	history: callHistory,
+	days: callDays,
 	share: callShare,
 	check: callCheck,
 	wan: callWan,

@@ -55,6 +55,16 @@ return baseclass.extend({
 		return new Intl.NumberFormat(locale()).format(+value || 0);
 	},
 
+	// A number that is an estimate.
+	about(value) {
+		return '≈ %s'.format(this.count(value));
+	},
+
+	// A day like 2026-11-25, whatever the time zone of the page is.
+	date(text) {
+		return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(text));
+	},
+
 	milliseconds(value) {
 		return span(value, 'millisecond', 'short');
 	},

@@ -2,6 +2,7 @@
 'require view';
 'require poll';
 'require waproxy.backend as backend';
+'require waproxy.days as days';
 'require waproxy.graph as graph';
 'require waproxy.number as number';
 'require waproxy.page as page';
@@ -89,13 +90,14 @@ function tile(title) {
 
 return view.extend({
 	async load() {
-		const [ status, history, wan ] = await Promise.all([
+		const [ status, history, past, wan ] = await Promise.all([
 			backend.status().catch(error => ({ error })),
 			backend.history().catch(() => null),
+			backend.days().catch(() => null),
 			backend.wan().catch(() => null)
 		]);
 
-		return { status, history, wan };
+		return { status, history, past, wan };
 	},
 
 	render(data) {
@@ -110,6 +112,7 @@ return view.extend({
 		}
 		else {
 			this.graph.update(data.history);
+			this.days.update(data.past);
 			this.show(data.status);
 		}
 
@@ -146,10 +149,12 @@ return view.extend({
 		this.tiles = {
 			now: tile(_('Connections now')),
 			today: tile(_('Today')),
+			people: tile(_('People today')),
 			total: tile(_('Since the start')),
 			uptime: tile(_('Runs for'))
 		};
 		this.graph = graph.create();
+		this.days = days.create();
 		this.listeners = table.create([
 			{ title: _('Listener') }, { title: _('Port'), ltr: true }, { title: _('Carries') }, { title: _('TLS') },
 			{ title: _('PROXY header') }, { title: _('Open now') }, { title: _('Accepted') }, { title: _('Turned away') },
@@ -163,6 +168,7 @@ return view.extend({
 		this.facts = E('div', {}, [
 			E('div', { 'class': 'wap-tiles' }, Object.values(this.tiles).map(one => one.node)),
 			E('h3', {}, [ _('Last minutes') ]), this.graph.node,
+			E('h3', {}, [ _('Last days') ]), this.days.node,
 			E('h3', {}, [ _('Listeners') ]), this.listeners.node,
 			E('h3', {}, [ _('Upstreams') ]), this.upstreams.node,
 			E('h3', {}, [ _('Certificate') ]), this.certificate
@@ -194,9 +200,10 @@ return view.extend({
 
 		try {
 			const seldom = this.polls++ % SELDOM == 0;
-			const [ status, history, wan ] = await Promise.all([
+			const [ status, history, past, wan ] = await Promise.all([
 				backend.status(),
 				backend.optional(backend.history()),
+				seldom ? backend.optional(backend.days()) : null,
 				seldom ? backend.optional(backend.wan()) : this.wan
 			]);
 
@@ -210,6 +217,7 @@ return view.extend({
 
 			Object.assign(this, { wan, check });
 			this.graph.update(history);
+			this.days.update(past);
 			this.show(status);
 		}
 		catch (error) {
@@ -310,6 +318,7 @@ return view.extend({
 			tiles.now.update(number.count(now), _('at most %s so far, %s are possible').format(number.count(peak), number.count(cap)));
 			tiles.today.update(today ? number.bytes(today.bytes_up + today.bytes_down) : '–',
 				today ? N_(today.connections, '%s connection', '%s connections').format(number.count(today.connections)) : '');
+			tiles.people.update(number.about(daemon.people_today), _('%s in seven days, each day counted anew').format(number.about(daemon.people_week)));
 			tiles.total.update(number.bytes(sum(listeners, 'bytes_up') + sum(listeners, 'bytes_down')),
 				_('%s to WhatsApp, %s to people').format(number.bytes(sum(listeners, 'bytes_up')), number.bytes(sum(listeners, 'bytes_down'))));
 			tiles.uptime.update(number.duration(daemon.uptime_seconds),

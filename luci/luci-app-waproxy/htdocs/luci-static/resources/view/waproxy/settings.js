@@ -67,6 +67,9 @@ function general(map) {
 	o.value('debug', _('Debugging'));
 	o.value('trace', _('Everything'));
 
+	field.flag(s, 'keep_history', '0', _('Keep the history'),
+		_('Writes to the router, once an hour, what was carried each day and for how many people. Otherwise it is forgotten at a restart. It tells nothing of anybody, and backups leave it out.'));
+
 	o = field.labelled(s.option(form.DynamicList, 'trusted_proxy', _('Trusted senders'),
 		_('Addresses or networks of load balancers. Only these may send a PROXY header to a listener that expects one.')));
 	o.validate = (section_id, text) => rules.network(text);

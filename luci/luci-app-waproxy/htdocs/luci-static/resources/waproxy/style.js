@@ -64,10 +64,9 @@ return baseclass.extend({
 .wap-scale { position: absolute; top: 2px; left: 6px; font-size: .85em; opacity: .85; }
 .wap-axis { display: flex; justify-content: space-between; font-size: .85em; opacity: .85; }
 .wap[dir=rtl] .wap-axis { flex-direction: row-reverse; }
-.wap-days { display: flex; align-items: flex-end; gap: 2px; height: 90px; margin: 0; padding: 0; border-bottom: 1px solid var(--wap-edge); list-style: none; }
-.wap .wap-days li { display: flex; flex: 0 1 1.6em; align-items: flex-end; height: 100%; min-width: 4px; margin: 0; list-style: none; }
-.wap-days i { display: block; width: 100%; min-height: 1px; background: var(--wap-main); }
-.wap[dir=rtl] .wap-days { direction: ltr; justify-content: flex-end; }
+.wap-days { display: flex; gap: 2px; height: 90px; margin: 0; padding: 1.4em 0 0; direction: ltr; list-style: none; }
+.wap .wap-days li { display: flex; flex: 1; align-items: flex-end; margin: 0; list-style: none; }
+.wap-days i { width: 100%; min-height: 1px; background: var(--wap-main); opacity: .7; }
 .wap-grid { stroke: var(--wap-edge); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .wap-line { fill: none; stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
 .wap-line.wap-down, .wap-line.wap-people { stroke: var(--wap-main); }

@@ -114,13 +114,17 @@ fn who_reads_no_longer_has_no_more_waiting_than_sockets_and_a_pipe_hold() {
                 sink.read_exact(&mut vec![0; READ]).unwrap();
                 sink
             });
-            let timeout = Some(4 * A_MOMENT);
-            source.socket().set_write_timeout(timeout).unwrap();
+            source.socket().set_nonblocking(true).unwrap();
             let mut taken = 0;
-            while taken < SIZE
-                && let Ok(count) = source.write(&[0; 16 * 1024])
-            {
-                taken += count;
+            let mut last = Instant::now();
+            while taken < SIZE && last.elapsed() < 4 * A_MOMENT {
+                match source.write(&[0; 16 * 1024]) {
+                    Ok(count) => {
+                        taken += count;
+                        last = Instant::now();
+                    }
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
             }
             let _not_gone = reading.join().unwrap();
             let waiting = taken - READ;

@@ -212,7 +212,7 @@ impl<C: Side + Unpin> Stage<C> {
         assert!(self.quiet > patience, "{end:?} after {} s", self.quiet);
     }
 
-    /// Whether the peers were told how it ended, and of each other's bytes were counted what they got.
+    /// Whether the peers were told how it ended, and no other bytes were counted than were carried.
     fn check_end(&self, end: End) {
         let [client, upstream] = &self.peers;
         match end {

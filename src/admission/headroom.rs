@@ -49,7 +49,7 @@ fn look() -> bool {
     enough
 }
 
-/// Bytes that programs can still have before the kernel must take from others (proc_meminfo(5)).
+/// Bytes that programs can still have before the kernel must take from others (proc(5)).
 fn available(meminfo: &str) -> Option<usize> {
     let (_, rest) = meminfo.split_once("MemAvailable:")?;
     let kib: usize = rest.split_whitespace().next()?.parse().ok()?;

@@ -181,7 +181,8 @@ impl<C: Side + Unpin> Stage<C> {
     /// Has both peers take all that there is.
     fn settle(&mut self) {
         let mut still = 0;
-        while still < 20 && !self.is_settled() {
+        // The kernel may ask for room a fifth of a second later.
+        while still < 500 && !self.is_settled() {
             self.run();
             let took = [0, 1].map(|at| self.take(at, usize::MAX));
             if took == [false; 2] {
@@ -200,7 +201,11 @@ impl<C: Side + Unpin> Stage<C> {
             sink.seen.is_some() || sink.was_reset() || !source.was_reset() && all
         };
         let [client, upstream] = &self.peers;
-        self.relay.is_some() && is_heard([client, upstream]) && is_heard([upstream, client])
+        if self.relay.is_none() {
+            let is_told = |peer: &Peer| peer.was_reset() || peer.seen.is_some();
+            return is_told(client) && is_told(upstream);
+        }
+        is_heard([client, upstream]) && is_heard([upstream, client])
     }
 
     fn check_patience(&self, end: End) {

@@ -4,6 +4,7 @@
 
 mod cap;
 mod handshakes;
+mod headroom;
 mod rate;
 mod visits;
 
@@ -21,6 +22,9 @@ use self::rate::Rates;
 use self::visits::Visits;
 use crate::address;
 use crate::config::Limits;
+use crate::shortage::Shortage;
+
+static FULL: Shortage = Shortage::new("no more connections for now");
 
 /// Counts the connections of all workers.
 #[derive(Debug)]
@@ -47,6 +51,15 @@ pub struct Permit {
     is_counted: bool,
     /// Whether he was seen to be served.
     is_served: bool,
+}
+
+/// Why nobody may have one more connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Full {
+    /// There are as many as there may be.
+    Connections,
+    /// The machine has little memory left.
+    Memory,
 }
 
 /// Why a client may not have one more connection.
@@ -89,13 +102,22 @@ impl Admission {
     }
 
     /// A permit for one more connection, unless there are as many as may be.
-    pub fn admit(self: &Arc<Self>) -> Option<Permit> {
+    pub fn admit(self: &Arc<Self>) -> Result<Permit, Full> {
+        if !headroom::is_enough() {
+            return Err(Full::Memory);
+        }
         let cap = self.cap.load(Relaxed);
         let before = self.now.fetch_update(Relaxed, Relaxed, |now| {
             (now < cap).then_some(now.saturating_add(1))
         });
-        self.peak.fetch_max(before.ok()?.saturating_add(1), Relaxed);
-        Some(Permit {
+        let Ok(before) = before else {
+            FULL.log(format_args!(
+                "{cap} are open, and status says why that is all"
+            ));
+            return Err(Full::Connections);
+        };
+        self.peak.fetch_max(before.saturating_add(1), Relaxed);
+        Ok(Permit {
             admission: Arc::clone(self),
             client: Client::default(),
             is_counted: false,
@@ -121,6 +143,18 @@ impl Admission {
     /// Forgets who was served: a day begins.
     pub fn begin_day(&self) {
         self.visits.forget();
+    }
+}
+
+// === impl Full ===
+
+impl Full {
+    /// Its name in status and metrics.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Connections => "max_connections",
+            Self::Memory => "memory",
+        }
     }
 }
 
@@ -226,21 +260,21 @@ mod tests {
         let admission = Admission::new(2);
         let first = admission.admit();
         let _second = admission.admit().expect("room for two");
-        assert!(admission.admit().is_none());
+        assert_eq!(admission.admit().err(), Some(Full::Connections));
         drop(first);
-        assert!(admission.admit().is_some());
+        assert!(admission.admit().is_ok());
         assert_eq!(admission.peak(), 2);
     }
 
     #[test]
     fn lowered_cap_lets_nobody_in_until_enough_have_left() {
         let admission = Admission::new(3);
-        let mut permits: Vec<_> = (0..3).filter_map(|_| admission.admit()).collect();
+        let mut permits: Vec<_> = (0..3).map(|_| admission.admit().expect("room")).collect();
         admission.set_cap(1);
         permits.truncate(1);
-        assert!(admission.admit().is_none());
+        assert_eq!(admission.admit().err(), Some(Full::Connections));
         permits.clear();
-        assert!(admission.admit().is_some());
+        assert!(admission.admit().is_ok());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! that must hold after every step. Where nothing wakes the relay, nothing may be left for it to do.
 
 mod peer;
+mod sockets;
 
 use std::cell::Ref;
 use std::pin::Pin;

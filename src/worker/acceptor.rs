@@ -113,10 +113,13 @@ impl Acceptor {
     fn admit(&self, client: TcpStream, peer: SocketAddr) {
         let settings = Rc::clone(&self.settings.borrow());
         settings.counters.accepted.add(1);
-        let Some(permit) = self.admission.admit() else {
-            settings.counters.refused.count("max_connections");
-            socket::reset_on_close(&client);
-            return;
+        let permit = match self.admission.admit() {
+            Ok(permit) => permit,
+            Err(full) => {
+                settings.counters.refused.count(full.reason());
+                socket::reset_on_close(&client);
+                return;
+            }
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if let Some(session) = session::run(client, peer, permit, settings) {

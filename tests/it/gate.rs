@@ -96,6 +96,24 @@ fn a_gate_that_logs_changes_nothing() {
 }
 
 #[test]
+fn who_is_only_looked_at_takes_no_place_among_the_handshakes() {
+    let echo = StandIn::echo();
+    let setup = setup("log", &echo.address()).main("max_handshakes", 1);
+    let daemon = Daemon::start(&setup);
+    let shaking = daemon.connect("chat_tls");
+    daemon.until("it has the place", |status| status.open() == 1);
+    let mut silent: Vec<_> = (0..3).map(|_| daemon.connect("chat_in")).collect();
+    daemon.until("all are looked at", |status| status.open() == 4);
+    let mut shaken = TlsClient::over(shaking).unwrap();
+    shaken.write_all(CHAT).unwrap();
+    assert_eq!(read_exactly(&mut shaken, CHAT.len()), CHAT);
+    for client in &mut silent {
+        client.write_all(CHAT).unwrap();
+        assert_eq!(read_exactly(client, CHAT.len()), CHAT);
+    }
+}
+
+#[test]
 fn who_says_nothing_to_a_gate_is_not_waited_for_without_end() {
     let stage = Stage::new("enforce");
     let mut silent = stage.daemon.connect("chat_in");
@@ -129,25 +147,8 @@ impl Stage {
     }
 
     fn with(gate: &str, address: &SocketAddr) -> Self {
-        let setup = Setup::new()
-            .main("handshake_timeout", 3)
-            .main("workers", 1)
-            .with(listener("chat_in", "chat").option("gate", gate))
-            .with(
-                listener("chat_tls", "chat")
-                    .option("tls", 1)
-                    .option("gate", gate),
-            )
-            .with(listener("media_in", "media").option("gate", gate))
-            .with(
-                listener("all", "auto")
-                    .option("tls", 1)
-                    .option("gate", gate),
-            )
-            .with(upstream("chat", address, "none"))
-            .with(upstream("media", address, "none"));
         Self {
-            daemon: Daemon::start(&setup),
+            daemon: Daemon::start(&setup(gate, address)),
             _echo: None,
         }
     }
@@ -165,4 +166,24 @@ impl Stage {
         let _ = client.finish();
         read_to_end(&mut *client)
     }
+}
+
+fn setup(gate: &str, address: &SocketAddr) -> Setup {
+    Setup::new()
+        .main("handshake_timeout", 3)
+        .main("workers", 1)
+        .with(listener("chat_in", "chat").option("gate", gate))
+        .with(
+            listener("chat_tls", "chat")
+                .option("tls", 1)
+                .option("gate", gate),
+        )
+        .with(listener("media_in", "media").option("gate", gate))
+        .with(
+            listener("all", "auto")
+                .option("tls", 1)
+                .option("gate", gate),
+        )
+        .with(upstream("chat", address, "none"))
+        .with(upstream("media", address, "none"))
 }

@@ -1,6 +1,7 @@
-//! Two thousand connections in 24 MB: idle, and with peers that take nothing. Needs root.
+//! Two thousand connections in 24 MB: idle, and with peers that take nothing. No more than fit come
+//! in. Needs root.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -27,7 +28,8 @@ fn two_thousand_tls_connections_fit_whether_their_clients_read_or_not() {
 }
 
 const LIMIT: u64 = 24 << 20;
-const COUNT: u64 = 2_000;
+/// What fits.
+const COUNT: u64 = 2_048;
 /// More than the kernel holds for a connection in the network of the test.
 const MUCH: usize = 400_000;
 const SEED: u64 = 9;
@@ -52,7 +54,7 @@ fn all_fit(kind: Kind) {
         (stand_in, accepted, address)
     });
     let setup = Setup::new()
-        .main("max_connections", COUNT)
+        .main("max_connections", 2 * COUNT)
         .with(listener("plain", "chat"))
         .with(listener("tls", "chat").option("tls", 1))
         .with(upstream("chat", address, "none"));
@@ -62,9 +64,10 @@ fn all_fit(kind: Kind) {
     let daemon = Daemon::start_under(&prefix, &setup);
     assert_eq!(daemon.status().cap(), COUNT);
 
+    let target = (Ipv4Addr::LOCALHOST, daemon.port(kind.listener()));
+    let connect = || network.inside(|| connect_from(SOURCE, target));
     let open = || {
-        let target = (Ipv4Addr::LOCALHOST, daemon.port(kind.listener()));
-        let client = network.inside(|| connect_from(SOURCE, target).unwrap());
+        let client = connect().unwrap();
         let mut client: Box<dyn Duplex> = match kind {
             Kind::Plain => Box::new(client),
             Kind::Tls => Box::new(TlsClient::over(client).unwrap()),
@@ -104,6 +107,17 @@ fn all_fit(kind: Kind) {
     for (pair, rest) in pairs.iter_mut().zip(rests).step_by(100) {
         carry(pair, rest, &bytes);
     }
+
+    // One more does not fit, until one goes.
+    let came = connect().and_then(|mut client| client.read(&mut [0]));
+    assert_eq!(came.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    daemon.until("the log says so, and why", |_| {
+        let log = daemon.log();
+        log.matches("2048 are open").count() == 1 && log.contains("no more for memory")
+    });
+    drop(last);
+    daemon.until("one has gone", |status| status.open() < COUNT);
+    carry(&mut open(), &bytes, &bytes);
 }
 
 type Pair = (Box<dyn Duplex>, TcpStream);

@@ -3,10 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::panic::catch_unwind;
 
 use crate::support::client::{self, connect_from};
 use crate::support::daemon::Daemon;
 use crate::support::namespace::Namespace;
+use crate::support::privacy::assert_gives_nobody_away;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, refusing};
 use crate::support::status::Status;
@@ -107,6 +109,29 @@ fn no_end_of_a_connection_gives_its_client_away() {
             reasons.iter().any(|seen| seen == reason),
             "{listener}: {reason} in {reasons:?}"
         );
+    }
+}
+
+#[test]
+fn every_form_of_an_address_is_found() {
+    for text in [
+        "127.66.9.8",
+        "::ffff:127.66.9.8",
+        "7f420908",
+        "at 0809427F:1",
+        "(::ffff:7f42:908)",
+        "7f:42:09:08",
+        "0000000000000000FFFF00000809427F",
+        "2001:DB8:66::7",
+        "cb007107",
+        "127.67.9.8",
+        "\x7fB\x09\x08",
+    ] {
+        let found = catch_unwind(|| assert_gives_nobody_away(text.as_bytes(), "a text"));
+        assert!(found.is_err(), "{text}");
+    }
+    for text in ["127.0.0.1", "17f42090", "7f4209", "AB:7F:42:09:08:CD"] {
+        assert_gives_nobody_away(text.as_bytes(), "a text");
     }
 }
 

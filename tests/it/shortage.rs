@@ -1,6 +1,7 @@
-//! Threads, ports and pipes: where the system has no more of them, the log says so, all that can go
-//! on goes on, and the end of the shortage is the end of it all. Needs root.
+//! Threads, ports, pipes and memory: where the system has no more of them, the log says so, all that
+//! can go on goes on, and the end of the shortage is the end of it all. Needs root.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::process::{self, Command};
@@ -8,8 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ending, PATIENCE, connect_from, read_to_end};
+use crate::support::client::{Ending, PATIENCE, SOURCE, connect_from, read_to_end};
 use crate::support::daemon::Daemon;
+use crate::support::folder::Folder;
 use crate::support::namespace::Namespace;
 use crate::support::process::Process;
 use crate::support::random::Pattern;
@@ -106,6 +108,42 @@ fn ports_that_run_out_are_no_fault_of_the_upstream() {
     for client in &held {
         ping(client).unwrap();
     }
+}
+
+/// How much the machine has left is told by a file in the place of the kernel's: to take what it has
+/// would be to take it from all tests.
+#[test]
+fn nobody_more_comes_in_while_the_machine_has_little_memory() {
+    let folder = Folder::new();
+    let meminfo = folder.join("meminfo");
+    let tell = |kib| fs::write(&meminfo, format!("MemAvailable: {kib} kB\n")).unwrap();
+    tell(100_000);
+    let script = r#"mount --bind "$0" /proc/meminfo; exec "$@""#;
+    let prefix = ["unshare", "--mount", "sh", "-ec", script];
+    let prefix = [&prefix[..], &[meminfo.to_str().unwrap()]].concat();
+    let echo = StandIn::echo();
+    let daemon = Daemon::start_under(&prefix, &setup(upstream("chat", echo.address(), "none")));
+    let target = (Ipv4Addr::LOCALHOST, daemon.port("plain"));
+    let is_served = || connect_from(SOURCE, target).is_ok_and(|client| ping(&client).is_ok());
+    let old = daemon.connect("plain");
+    ping(&old).unwrap();
+
+    tell(1_000);
+    // Each worker looks once a second.
+    thread::sleep(Duration::from_secs(2));
+    for _ in 0..20 {
+        assert!(!is_served());
+    }
+    ping(&old).unwrap();
+    assert_eq!(daemon.status().refused("plain", "memory"), 20);
+    assert_eq!(lines_with(&daemon, "1024000 bytes of memory left"), 1);
+
+    tell(100_000);
+    thread::sleep(Duration::from_secs(2));
+    for _ in 0..20 {
+        assert!(is_served());
+    }
+    ping(&old).unwrap();
 }
 
 #[test]

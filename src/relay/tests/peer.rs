@@ -87,12 +87,7 @@ impl Peer {
             return;
         }
         let start = self.said.len();
-        // No part of it looks like another.
-        let bytes = (start..start + n).map(|i| {
-            let [low, middle, high, ..] = i.to_le_bytes();
-            low ^ middle.wrapping_mul(31) ^ high.wrapping_mul(17)
-        });
-        self.said.extend(bytes);
+        self.said.extend((start..start + n).map(byte_at));
         self.unread.extend(&self.said[start..]);
         wake(&mut self.reader);
     }
@@ -165,6 +160,12 @@ impl Peer {
         self.taken.extend(self.kept.drain(..n));
         Ok(())
     }
+}
+
+/// What is said at a place: no part of it looks like another.
+pub(super) fn byte_at(place: usize) -> u8 {
+    let [low, middle, high, ..] = place.to_le_bytes();
+    low ^ middle.wrapping_mul(31) ^ high.wrapping_mul(17)
 }
 
 fn wake(waker: &mut Option<Waker>) {

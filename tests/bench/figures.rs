@@ -29,7 +29,7 @@ const ROUND_TRIPS: &[Column] = &[
 ];
 /// Of several connections at once a time says nothing.
 const TOGETHER: &[Column] = &[column("CPU µs each", 2)];
-const FLOOD: &[Column] = &[column("kept %", 0), column("tries a second", 0)];
+const FLOOD: &[Column] = &[column("kept %", 0), column("attacks a second", 0)];
 const START: &[Column] = &[column("PSS KiB", 0), column("private dirty KiB", 0)];
 const HELD: &[Column] = &[
     column("KiB each", 2),
@@ -103,6 +103,10 @@ const fn trip(tls: bool, size: usize, connections: usize) -> Work {
 
 const fn slow(tls: bool, way: Way) -> Work {
     Work::Stalled { tls, way }
+}
+
+const fn flood(name: &'static str, label: &'static str, attack: Attack) -> Figure {
+    figure(name, (FLOODS, label), FLOOD, Work::Flood(attack), HALF)
 }
 
 pub const FIGURES: &[Figure] = &[
@@ -226,26 +230,20 @@ pub const FIGURES: &[Figure] = &[
         trip(true, 1000, 32),
         &[],
     ),
-    figure(
-        "flood-one",
-        (FLOODS, "of one address"),
-        FLOOD,
-        Work::Flood(Attack::One),
-        HALF,
+    flood("flood-one", "of one address", Attack::One),
+    flood("flood-many", "of 10,000", Attack::Many),
+    flood("flood-scan", "of scans", Attack::Scan),
+    flood("flood-syn", "of SYNs and silence", Attack::Syn),
+    flood("flood-tls", "of TLS handshakes", Attack::Shake),
+    flood(
+        "flood-slow-tls",
+        "of slow TLS handshakes",
+        Attack::SlowShake,
     ),
-    figure(
-        "flood-many",
-        (FLOODS, "of 10,000"),
-        FLOOD,
-        Work::Flood(Attack::Many),
-        HALF,
-    ),
-    figure(
-        "flood-tls",
-        (FLOODS, "of TLS handshakes"),
-        FLOOD,
-        Work::Flood(Attack::Shake),
-        HALF,
+    flood(
+        "flood-slow-header",
+        "of slow PROXY headers",
+        Attack::SlowHeader,
     ),
     figure(
         "start",

@@ -1,5 +1,5 @@
-//! A relay that runs: a listener for plain connections and one that terminates TLS, both leading
-//! to the same upstream, carried by one thread. How each kind is started is in its own file.
+//! A relay that runs: a listener for plain connections, one that terminates TLS and one that wants a
+//! PROXY header, all leading to the same upstream, carried by one thread. How each kind is started is in its own file.
 
 mod haproxy;
 mod nginx;
@@ -109,6 +109,7 @@ impl Parts {
 struct Listen {
     plain: u16,
     tls: u16,
+    behind: u16,
 }
 
 impl Listen {
@@ -116,6 +117,7 @@ impl Listen {
         Self {
             plain: port::fresh(),
             tls: port::fresh(),
+            behind: port::fresh(),
         }
     }
 }
@@ -160,6 +162,7 @@ impl Relay {
         let listen = Listen {
             plain: port::fresh(),
             tls: 0,
+            behind: 0,
         };
         let fault = clap::ValueEnum::to_possible_value(&fault);
         let fault = fault.as_ref().map_or("", |fault| fault.get_name());
@@ -171,6 +174,7 @@ impl Relay {
         let listen = Listen {
             plain: parts.upstream,
             tls: 0,
+            behind: 0,
         };
         Self {
             kind: Kind::Direct,
@@ -209,6 +213,11 @@ impl Relay {
 
     pub fn tls(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.listen.tls).into()
+    }
+
+    /// Where a PROXY header must come first; of those alone that are flooded.
+    pub fn behind(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.listen.behind).into()
     }
 
     /// What is to be said of it when something went wrong.

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::client::{connect_from, reset};
+use crate::support::client::{connect_from, read_exactly, reset};
 use crate::support::daemon::Daemon;
 use crate::support::duplex::Duplex;
 use crate::support::random::Random;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::StandIn;
-use crate::support::tls::TlsClient;
+use crate::support::tls::{TlsClient, hello_for};
 use crate::support::transfer::Transfers;
 
-const LISTENERS: [&str; 4] = ["plain", "tls", "behind", "behind_tls"];
+const LISTENERS: [&str; 6] = ["plain", "tls", "behind", "behind_tls", "all_tls", "gated"];
 
 #[test]
 fn garbage_leaks_nothing_and_disturbs_nobody() {
@@ -37,7 +37,10 @@ fn garbage_leaks_nothing_and_disturbs_nobody() {
                 .option("accept_proxy", 1)
                 .option("tls", 1),
         )
-        .with(upstream("chat", echo.address(), "none"));
+        .with(listener("all_tls", "auto").option("tls", 1))
+        .with(listener("gated", "chat").option("gate", "enforce"))
+        .with(upstream("chat", echo.address(), "none"))
+        .with(upstream("media", echo.address(), "none"));
     let daemon = Daemon::start(&setup);
     // What the daemon opens once and keeps belongs to the start.
     for name in LISTENERS {
@@ -90,10 +93,10 @@ fn storm(daemon: &Daemon, length: Duration) {
     let transfers = LISTENERS.map(|name| Transfers::start(5, || connect(daemon, name)));
     let end = Instant::now() + length;
     let thrown: u64 = thread::scope(|scope| {
-        let throwers: Vec<_> = (0..16)
+        let throwers: Vec<_> = (0..18)
             .map(|number| {
-                let target =
-                    SocketAddr::from((Ipv4Addr::LOCALHOST, daemon.port(LISTENERS[number % 4])));
+                let listener = LISTENERS[number % LISTENERS.len()];
+                let target = SocketAddr::from((Ipv4Addr::LOCALHOST, daemon.port(listener)));
                 scope.spawn(move || throw_until(end, target, number as u64))
             })
             .collect();
@@ -124,6 +127,10 @@ fn connect(daemon: &Daemon, listener: &str) -> Box<dyn Duplex> {
         socket
             .write_all(b"PROXY TCP4 203.0.113.7 192.0.2.1 12345 443\r\n")
             .unwrap();
+    }
+    if listener == "gated" {
+        socket.write_all(b"WA").unwrap();
+        assert_eq!(read_exactly(&mut socket, 2), b"WA");
     }
     if listener.ends_with("tls") {
         Box::new(TlsClient::over(socket).unwrap())
@@ -161,7 +168,7 @@ fn throw_until(end: Instant, target: SocketAddr, seed: u64) -> u64 {
 }
 
 fn throw(stream: &mut TcpStream, random: &mut Random) -> io::Result<()> {
-    match random.below(9) {
+    match random.below(11) {
         // A port scanner.
         0 => Ok(()),
         1 => stream.write_all(&random.bytes(1, 100)),
@@ -181,6 +188,9 @@ fn throw(stream: &mut TcpStream, random: &mut Random) -> io::Result<()> {
             u8::try_from(random.below(256)).unwrap(),
         ]),
         7 => stream.write_all(&[V1, &[0x15, 3, 1, 0, 2, 1, 0]].concat()),
+        // Of a ClientHello for media, and of chat.
+        8 => stream.write_all(part(&hello_for("mmg.whatsapp.net"), random)),
+        9 => stream.write_all(&[part(b"WA\x06\x03", random), &random.bytes(0, 100)].concat()),
         // Drips.
         _ => {
             let bytes = random.bytes(1, 30);

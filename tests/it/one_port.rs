@@ -2,17 +2,18 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use crate::support::client::{PATIENCE, read_to_end};
+use crate::support::client::{PATIENCE, read_to_end, reset};
 use crate::support::daemon::Daemon;
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::{Section, Setup, listener, upstream};
 use crate::support::stand_in::{Recording, StandIn};
-use crate::support::tls::{TlsClient, hello_for};
+use crate::support::tls::{TlsClient, any_certificate, hello_for};
 
 #[test]
 fn tls_for_any_other_name_or_none_is_terminated_as_chat() {
@@ -134,6 +135,89 @@ fn what_is_no_tls_is_told_so() {
 }
 
 #[test]
+fn a_hello_too_long_to_be_looked_into_is_terminated_as_chat() {
+    let stage = Stage::new(Setup::new());
+    let mut config = (*any_certificate()).clone();
+    // Some 25,000 bytes, in two records.
+    config.alpn_protocols = vec![vec![b'x'; 250]; 100];
+    let name = ServerName::try_from("mmg.whatsapp.net").unwrap();
+    let mut client = TlsClient::over_as(stage.connect(), name, Arc::new(config)).unwrap();
+    client.write_all(b"WA\x06\x03").unwrap();
+    client.finish().unwrap();
+    let said = stage.chat.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(split_header(&said.bytes).1, b"WA\x06\x03");
+}
+
+#[test]
+fn a_hello_that_promises_more_than_it_has_is_not_waited_for_without_end() {
+    let stage = Stage::new(Setup::new().main("handshake_timeout", 2));
+    // Of 32 KB, of which a record of 16 KB has come, and of 16 MB.
+    let start = |length: [u8; 3]| {
+        let record = [&[22, 3, 1, 0x40, 0, 1][..], &length, &[0; 16_380]].concat();
+        let mut client = stage.connect();
+        client.write_all(&record).unwrap();
+        client
+    };
+    let mut clients = [[0, 0x80, 0], [0xff; 3]].map(start);
+    for client in &mut clients {
+        let _ = read_to_end(client);
+    }
+    let status = stage
+        .daemon
+        .until("both have ended", |status| status.open() == 0);
+    let ended = ["handshake_timeout", "tls"].map(|reason| status.ended("all", reason));
+    assert_eq!(ended, [1, 1]);
+}
+
+#[test]
+fn who_resets_amid_a_hello_frees_his_place_and_is_counted() {
+    let stage = Stage::new(Setup::new().main("max_handshakes", 1));
+    let hello = hello_for("mmg.whatsapp.net");
+    for count in 1..=3 {
+        let mut client = stage.connect();
+        client.write_all(&hello[..100]).unwrap();
+        stage
+            .daemon
+            .until("he is there", |status| status.open() == 1);
+        reset(client);
+        stage.daemon.until("he is counted", |status| {
+            status.open() == 0 && status.ended("all", "client_left") == count
+        });
+    }
+    let status = stage.daemon.status();
+    assert_eq!(status.refused("all", "max_handshakes"), 0);
+}
+
+#[test]
+fn behind_a_balancer_the_header_comes_before_what_decides() {
+    let stage = Stage::with(
+        Setup::new().main_list("trusted_proxy", "127.66.0.0/16"),
+        listener("all", "auto")
+            .option("tls", 1)
+            .option("accept_proxy", 1),
+    );
+    let header = "PROXY TCP4 203.0.113.7 192.0.2.1 12345 443";
+    let connect = || {
+        let mut client = stage.connect();
+        client
+            .write_all(format!("{header}\r\n").as_bytes())
+            .unwrap();
+        client
+    };
+    let hello = hello_for("mmg.whatsapp.net");
+    let mut media = connect();
+    media.write_all(&hello).unwrap();
+    media.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stage.media.recv_timeout(PATIENCE).unwrap().bytes, hello);
+
+    let mut chat = TlsClient::over(connect()).unwrap();
+    chat.write_all(b"WA\x06\x03").unwrap();
+    chat.finish().unwrap();
+    let said = stage.chat.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(split_header(&said.bytes), (header, &b"WA\x06\x03"[..]));
+}
+
+#[test]
 fn the_link_says_one_port_for_both() {
     let setup = Setup::new().with(listener("media_main", "media"));
     let stage = Stage::new(setup.main("host", "proxy.example"));
@@ -154,9 +238,13 @@ struct Stage {
 
 impl Stage {
     fn new(setup: Setup) -> Self {
+        Self::with(setup, listener("all", "auto").option("tls", 1))
+    }
+
+    fn with(setup: Setup, all: Section) -> Self {
         let ((chat_host, chat), (media_host, media)) = (StandIn::recorder(), StandIn::recorder());
         let setup = setup
-            .with(listener("all", "auto").option("tls", 1))
+            .with(all)
             .with(
                 upstream("chat", chat_host.address(), "v1")
                     // Never reached: the first is there.

@@ -1,7 +1,7 @@
 //! SIGHUP: what changed changes, what did not lives on.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use crate::support::daemon::Daemon;
 use crate::support::random::Random;
 use crate::support::setup::{Setup, listener, listener_on, upstream};
 use crate::support::stand_in::StandIn;
+use crate::support::tls::{TlsClient, hello_for};
 use crate::support::transfer::Transfers;
 
 #[test]
@@ -92,7 +93,7 @@ fn listeners_that_stay_lose_no_connection_in_a_hundred_reloads() {
             let (target, storm) = (port(name), &storm);
             (
                 name,
-                [1, 2].map(|seed| scope.spawn(move || storm.blow(target, seed))),
+                [1, 2].map(|seed| scope.spawn(move || storm.blow(target, seed, Ok))),
             )
         });
         for round in 0..100 {
@@ -124,6 +125,57 @@ fn listeners_that_stay_lose_no_connection_in_a_hundred_reloads() {
             }
         }
     });
+    daemon.until("none is open", |status| status.open() == 0);
+}
+
+#[test]
+fn a_listener_that_becomes_one_for_all_and_is_one_no_more_loses_no_connection() {
+    let echo = StandIn::echo();
+    let chat = Setup::new()
+        .with(listener("chat_tls", "chat").option("tls", 1))
+        .with(upstream("chat", echo.address(), "none"))
+        .with(upstream("media", echo.address(), "none"));
+    let port = chat.port("chat_tls");
+    let all = listener_on(port, "chat_tls", "auto").option("tls", 1);
+    let all = chat.clone().with(all);
+    let mut daemon = Daemon::start(&chat);
+    let transfers = Transfers::start(10, || Box::new(daemon.connect_tls("chat_tls")));
+    let mut media = Vec::new();
+    let storm = Storm::default();
+    let Tally {
+        good,
+        lost,
+        refused,
+    } = thread::scope(|scope| {
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let storms = [1, 2].map(|seed| {
+            let storm = &storm;
+            scope.spawn(move || storm.blow(target, seed, TlsClient::over))
+        });
+        for (setup, service) in [(&all, "auto"), (&chat, "chat")].repeat(10) {
+            daemon.reload(setup);
+            daemon.until("the file was read", |status| {
+                status.listener("chat_tls")["service"] == service
+            });
+            if service == "auto" {
+                let hello = hello_for("mmg.whatsapp.net");
+                let mut client = daemon.connect("chat_tls");
+                client.write_all(&hello).unwrap();
+                assert_eq!(read_exactly(&mut client, hello.len()), hello);
+                media.push(client);
+            }
+        }
+        storm.over.store(true, Ordering::Relaxed);
+        let [first, second] = storms.map(|storm| storm.join().unwrap());
+        first.plus(second)
+    });
+    println!("{good} good, {lost} lost, {refused} found the port closed");
+    assert!(good > 100, "hardly any connection came: {good}");
+    assert_eq!((lost, refused), (0, 0));
+    for mut client in media {
+        ping(&mut client).unwrap();
+    }
+    assert!(transfers.finish() > 0);
     daemon.until("none is open", |status| status.open() == 0);
 }
 
@@ -218,7 +270,13 @@ struct Tally {
 }
 
 impl Storm {
-    fn blow(&self, target: SocketAddr, seed: u64) -> Tally {
+    /// On connections of which `begin` makes what is spoken over.
+    fn blow<S: Read + Write>(
+        &self,
+        target: SocketAddr,
+        seed: u64,
+        begin: impl Fn(TcpStream) -> io::Result<S>,
+    ) -> Tally {
         let mut random = Random::new(seed);
         let mut tally = Tally::default();
         while !self.over.load(Ordering::Relaxed) {
@@ -229,7 +287,7 @@ impl Storm {
                     tally.refused += 1;
                     thread::sleep(Duration::from_millis(1));
                 }
-                Ok(mut stream) => match ping(&mut stream) {
+                Ok(stream) => match begin(stream).and_then(|mut stream| ping(&mut stream)) {
                     Ok(()) => tally.good += 1,
                     Err(_) => tally.lost += 1,
                 },

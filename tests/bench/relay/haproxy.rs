@@ -33,12 +33,16 @@ frontend plain
 frontend tls
     bind 127.0.0.1:{tls} ssl crt {pair}
     default_backend bench
+frontend behind
+    bind 127.0.0.1:{behind} accept-proxy
+    default_backend bench
 backend bench
     server bench 127.0.0.1:{upstream}
 ",
         pair = parts.certificate(kind)?.both.display(),
         plain = listen.plain,
         tls = listen.tls,
+        behind = listen.behind,
         upstream = parts.upstream,
     );
     let file = parts.folder.join(format!("haproxy-{}.cfg", listen.plain));

@@ -32,6 +32,10 @@ stream {{
         listen 127.0.0.1:{tls} ssl backlog=4096;
         proxy_pass 127.0.0.1:{upstream};
     }}
+    server {{
+        listen 127.0.0.1:{behind} proxy_protocol backlog=4096;
+        proxy_pass 127.0.0.1:{upstream};
+    }}
 }}
 ",
         folder = folder.display(),
@@ -39,6 +43,7 @@ stream {{
         key = certificate.key.display(),
         plain = listen.plain,
         tls = listen.tls,
+        behind = listen.behind,
         upstream = parts.upstream,
     );
     let file = folder.join("conf");

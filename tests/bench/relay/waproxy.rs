@@ -26,6 +26,7 @@ pub fn command(parts: &Parts, listen: Listen, limits: Limits) -> io::Result<Comm
 	option max_handshakes '{handshakes}'
 	option cert '{cert}'
 	option key '{key}'
+	list trusted_proxy '127.0.0.0/8'
 config listener 'plain'
 	option port '{plain}'
 	option bind_address '127.0.0.1'
@@ -35,6 +36,11 @@ config listener 'tls'
 	option bind_address '127.0.0.1'
 	option service 'bench'
 	option tls '1'
+config listener 'behind'
+	option port '{behind}'
+	option bind_address '127.0.0.1'
+	option service 'bench'
+	option accept_proxy '1'
 config upstream 'bench'
 	list address '127.0.0.1:{upstream}'
 	option proxy_header 'none'
@@ -44,6 +50,7 @@ config upstream 'bench'
         key = certificate.key.display(),
         plain = listen.plain,
         tls = listen.tls,
+        behind = listen.behind,
         upstream = parts.upstream,
     );
     let place = |suffix| {

@@ -1,15 +1,15 @@
 //! Honest transfers at a steady rate, each from an address of its own, first alone and then beside
 //! an attack that is as fast as half of a core can be.
 
+mod attack;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::{ClientConfig, ClientConnection};
-use socket2::{Domain, Socket, Type};
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime;
@@ -17,21 +17,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
+pub use self::attack::Attack;
+use self::attack::Attackers;
 use crate::cost::as_f64;
 use crate::pair::{PATIENCE, Upstream};
 use crate::relay::Relay;
 use crate::tls;
-
-/// What an attacker does without end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Attack {
-    /// Connects and resets, from one address.
-    One,
-    /// The same from ten thousand.
-    Many,
-    /// A full handshake of TLS and a reset, from ten thousand.
-    Shake,
-}
 
 /// What became of the honest transfers.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +37,6 @@ const HONEST: u8 = 200;
 /// Each sends so much, and gets it back, so often: 800 kbit/s.
 const CHUNK: usize = 2_000;
 const EVERY: Duration = Duration::from_millis(20);
-const ATTACKERS: u32 = 4;
 
 /// Runs transfers for `time` alone, and for as long beside an attack.
 pub fn flood(
@@ -143,74 +133,4 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
             copy(&mut from, &mut to).await
         });
     }
-}
-
-/// Threads that attack.
-struct Attackers {
-    start: Instant,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<u32>>,
-}
-
-impl Attackers {
-    fn start(attack: Attack, relay: &Relay, config: &Arc<ClientConfig>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let tls = (attack == Attack::Shake).then(|| Arc::clone(config));
-        let target = tls.as_ref().map_or(relay.plain(), |_| relay.tls());
-        let threads = (0..ATTACKERS).map(|_| {
-            let (stop, tls) = (Arc::clone(&stop), tls.clone());
-            thread::spawn(move || {
-                let mut attacks = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    // To be turned away is what an attacker must expect.
-                    let _ = attack_once(source(attack), target, tls.as_ref());
-                    attacks += 1;
-                }
-                attacks
-            })
-        });
-        Self {
-            threads: threads.collect(),
-            start: Instant::now(),
-            stop,
-        }
-    }
-
-    /// How many attacks there were a second.
-    fn stop(self) -> f64 {
-        self.stop.store(true, Ordering::Relaxed);
-        let time = self.start.elapsed();
-        let attacks = self.threads.into_iter().map(JoinHandle::join);
-        let attacks = attacks.map(|attacks| attacks.expect("an attacker does not panic"));
-        f64::from(attacks.sum::<u32>()) / time.as_secs_f64()
-    }
-}
-
-fn source(attack: Attack) -> Ipv4Addr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = Ipv4Addr::new(127, 66, 100, 0).to_bits();
-    Ipv4Addr::from_bits(match attack {
-        Attack::One => first,
-        Attack::Many | Attack::Shake => first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000,
-    })
-}
-
-fn attack_once(
-    source: Ipv4Addr,
-    target: SocketAddr,
-    tls: Option<&Arc<ClientConfig>>,
-) -> io::Result<()> {
-    let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((source, 0)).into())?;
-    socket.set_linger(Some(Duration::ZERO))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.connect(&target.into())?;
-    if let Some(config) = tls {
-        let mut connection = ClientConnection::new(Arc::clone(config), tls::server_name(0))
-            .map_err(io::Error::other)?;
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket)?;
-        }
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::connect_from;
+use crate::support::client::{connect_from, read_exactly};
 use crate::support::daemon::Daemon;
 use crate::support::duplex::Duplex;
 use crate::support::namespace::Namespace;
@@ -17,6 +17,7 @@ use crate::support::stand_in::StandIn;
 use crate::support::tls::TlsClient;
 use crate::support::transfer::Transfers;
 
+const LISTENERS: [&str; 5] = ["plain", "tls", "behind", "all", "gated"];
 /// Honest clients, each with an address of its own.
 const HONEST: u8 = 200;
 /// Bytes of memory that the daemon may keep: the table of clients is of 64 KB.
@@ -68,7 +69,10 @@ impl Stage {
             .with(listener("plain", "chat"))
             .with(listener("tls", "chat").option("tls", 1))
             .with(listener("behind", "chat").option("accept_proxy", 1))
-            .with(upstream("chat", echo.address(), "none"));
+            .with(listener("all", "auto").option("tls", 1))
+            .with(listener("gated", "chat").option("gate", "enforce"))
+            .with(upstream("chat", echo.address(), "none"))
+            .with(upstream("media", echo.address(), "none"));
         let mut stage = Self {
             daemon: Daemon::start_under(&prefix, &setup),
             files: 0,
@@ -99,10 +103,10 @@ impl Stage {
         let mut clients = 0..HONEST;
         let transfers = Transfers::start_slow(HONEST.into(), || {
             let number = clients.next().unwrap();
-            let listener = ["plain", "tls", "behind"][usize::from(number % 3)];
+            let listener = LISTENERS[usize::from(number) % LISTENERS.len()];
             let mut socket = self.connect(number, listener);
             match listener {
-                "tls" => Box::new(TlsClient::over(socket).unwrap_or_else(|error| {
+                "tls" | "all" => Box::new(TlsClient::over(socket).unwrap_or_else(|error| {
                     panic!("client {number}: {error}\n{:#}", self.daemon.status().0)
                 })),
                 "behind" => {
@@ -110,6 +114,11 @@ impl Stage {
                         format!("PROXY TCP6 2001:db8:66:{number:x}::7 2001:db8::1 12345 443\r\n");
                     socket.write_all(header.as_bytes()).unwrap();
                     Box::new(socket) as Box<dyn Duplex>
+                }
+                "gated" => {
+                    socket.write_all(b"WA").unwrap();
+                    assert_eq!(read_exactly(&mut socket, 2), b"WA", "client {number}");
+                    Box::new(socket)
                 }
                 _ => Box::new(socket),
             }

@@ -22,6 +22,9 @@ pub(super) struct Counted {
     ended: [AtomicU64; 4],
 }
 
+/// What all numbers begin with, as chat does.
+pub(super) const FIRST: u64 = u64::from_be_bytes(*b"WA\0\0\0\0\0\0");
+
 /// How a conversation ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
@@ -108,6 +111,17 @@ impl Conversation {
         counted.ended[self.end as usize].fetch_add(1, Relaxed);
         Ok(())
     }
+}
+
+/// What is before the conversation where it is media: one record of TLS (RFC 8446, 5.1).
+pub(super) fn receive_hello(stream: &mut TcpStream, counted: &Counted) -> io::Result<()> {
+    let mut header = [0; 5];
+    stream.read_exact(&mut header)?;
+    let [.., high, low] = header;
+    let length = u16::from_be_bytes([high, low]);
+    stream.read_exact(&mut vec![0; length.into()])?;
+    counted.up.fetch_add(5 + u64::from(length), Relaxed);
+    Ok(())
 }
 
 /// The host's part.

@@ -24,7 +24,16 @@ impl TlsClient {
 
     /// The same, asking for a server by its name.
     pub fn over_for(stream: TcpStream, server: ServerName<'static>) -> io::Result<Self> {
-        let connection = ClientConnection::new(any_certificate(), server).unwrap();
+        Self::over_as(stream, server, any_certificate())
+    }
+
+    /// The same as a client of the test's making.
+    pub fn over_as(
+        stream: TcpStream,
+        server: ServerName<'static>,
+        config: Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let connection = ClientConnection::new(config, server).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;

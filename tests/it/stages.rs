@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 /// What each module on the way of a connection may name, besides itself.
 const MAY_NAME: [(&str, &[&str]); 19] = [
     ("address", &[]),
-    ("admission", &["address", "config", "memory"]),
+    (
+        "admission",
+        &["address", "config", "deadline", "memory", "shortage"],
+    ),
     ("deadline", &[]),
     ("decoy", &["config"]),
     ("gate", &[]),

@@ -19,6 +19,7 @@ mod counters;
 mod descriptors;
 mod disk;
 mod dns;
+mod doctor;
 mod firewall;
 mod floods;
 mod garbage;

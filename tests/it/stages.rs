@@ -5,10 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 18] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
+    ("aside", &[]),
     ("deadline", &[]),
+    (
+        "doctor",
+        &["address", "aside", "config", "one_line", "share", "tls"],
+    ),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
@@ -39,7 +44,10 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("socket", &[]),
     ("stats", &["seldom"]),
     ("tls", &["side"]),
-    ("upstream", &["address", "config", "shortage", "socket"]),
+    (
+        "upstream",
+        &["address", "aside", "config", "shortage", "socket"],
+    ),
     (
         "worker",
         &[

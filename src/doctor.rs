@@ -118,8 +118,12 @@ async fn dial(address: Ipv4Addr, port: NonZeroU16) -> Result<Done<TcpStream>, Fa
     let to = (address, port.get());
     let socket = TcpStream::connect(to).await.map_err(|error| {
         let cause = match error.kind() {
-            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
+            ErrorKind::ConnectionRefused => {
                 "nothing listens there: the proxy is off, or the port is not forwarded to it"
+            }
+            // It was there already, and gone before it could be used.
+            ErrorKind::ConnectionReset => {
+                "the proxy cannot reach WhatsApp, or lets nobody in just now"
             }
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 "this machine is offline, or the address leads nowhere"

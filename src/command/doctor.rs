@@ -1,5 +1,6 @@
 //! `waproxy doctor`: whether people can use a proxy, and if not, why.
 
+use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
 
@@ -108,15 +109,15 @@ fn lines(step: &Step) -> String {
         Verdict::Warning => "warning",
     };
     let mut text = format!("{word:8} {:10}", step.name);
+    // Writing to a string does not fail, here and below.
     if step.result != Verdict::Skipped {
-        text += &format!(" {:5} ms  {}", step.milliseconds, OneLine(&step.what));
+        let what = OneLine(&step.what);
+        let _ = write!(text, " {:5} ms  {what}", step.milliseconds);
     }
-    text = text.trim_end().to_owned();
+    let mut text = text.trim_end().to_owned();
     text.push('\n');
-    if let Some(cause) = &step.cause {
-        for line in wrap(cause, WIDTH) {
-            text += &format!("{:INDENT$}{line}\n", "");
-        }
+    for line in step.cause.iter().flat_map(|cause| wrap(cause, WIDTH)) {
+        let _ = writeln!(text, "{:INDENT$}{line}", "");
     }
     text
 }

@@ -54,7 +54,7 @@ pub(super) async fn greet(mut chat: Chat) -> Result<Done<()>, Failed> {
     loop {
         match answer(&came) {
             Some(Answer::Hello { ephemeral, sealed }) => {
-                return if initiator.is_answered_by(ephemeral, sealed) {
+                return if initiator.accepts(ephemeral, sealed) {
                     Ok(Done::new("WhatsApp's protocol answers", ()))
                 } else {
                     Err(other())

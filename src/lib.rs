@@ -14,7 +14,8 @@
 //!
 //! Only [`session`] knows the order; the stages do not know one another. [`control`] and
 //! [`command`] look in from outside: a running daemon answers on a Unix socket, and every
-//! command but `run` and `check` asks it there.
+//! command but `run`, `check` and `doctor` asks it there. [`doctor`] looks at any proxy as a phone
+//! would, by its public ports alone.
 
 // What comes from outside must not be able to end the daemon: there is nobody to catch a panic.
 #![cfg_attr(
@@ -37,12 +38,14 @@
 
 mod address;
 pub mod admission;
+mod aside;
 pub mod command;
 pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod deadline;
 pub mod decoy;
+pub mod doctor;
 pub mod gate;
 pub mod listener;
 pub mod logger;

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use waproxy::command::{self, Options, certificate, check, metrics, run, share, status};
+use waproxy::command::{self, Options, certificate, check, doctor, metrics, run, share, status};
 
 /// A WhatsApp proxy for home routers
 ///
 /// `waproxy run` starts it. On a machine that is no router, and without a configuration file, it
 /// runs with its built-in configuration. SIGHUP reads the file again, SIGTERM ends it. The other
-/// commands, but for check, ask the running proxy.
+/// commands, but for check and doctor, ask the running proxy.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         new: bool,
     },
+    /// Look at a proxy from here as a phone would, and say what is wrong with it
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +62,6 @@ fn main() -> ExitCode {
         Command::Share { qr } => share::run(&options, qr),
         Command::Metrics => metrics::run(&options),
         Command::Certificate { new } => certificate::run(&options, new),
+        Command::Doctor(arguments) => return doctor::run(arguments),
     })
 }

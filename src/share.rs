@@ -1,6 +1,8 @@
-//! The link that fills in WhatsApp's proxy form: listeners and a host in, the link out.
+//! The link that fills in WhatsApp's proxy form: listeners and a host in, the link out; a link in, what
+//! the form holds then out.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU16;
 
 use crate::control::{ListenerStatus, Share};
 
@@ -10,6 +12,36 @@ use crate::control::{ListenerStatus, Share};
     "nothing to share: no listener of service '{0}' runs that phones can use (chat without accept_proxy; media without accept_proxy and tls)"
 )]
 pub struct NoListener(&'static str);
+
+/// What every link begins with.
+const BEGINNING: &str = "https://wa.me/proxy?";
+
+/// What WhatsApp's form for a proxy takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Form {
+    /// A name or an IPv4 address, if the one who filled it in did so well.
+    pub host: String,
+    /// The port for chat.
+    pub chat_port: NonZeroU16,
+    /// Whether chat goes through TLS.
+    pub chat_tls: bool,
+    /// The port for media.
+    pub media_port: NonZeroU16,
+}
+
+/// A text is no link to a proxy.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadLink {
+    /// It is a link to something else.
+    #[error("not a link to a proxy: it would begin with {BEGINNING}")]
+    Beginning,
+    /// It leads nowhere.
+    #[error("the link names no host")]
+    NoHost,
+    /// A parameter makes no sense.
+    #[error("the link's {0} makes no sense")]
+    Parameter(&'static str),
+}
 
 /// The link to the proxy on `host`, with the public ports of the first chat listener, TLS before
 /// raw, and the first media listener. One that wants a PROXY header is for a load balancer, not for
@@ -31,7 +63,7 @@ pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListen
     let media = media.ok_or(NoListener("media"))?;
     Ok(Share {
         link: format!(
-            "https://wa.me/proxy?host={}&chatPort={}&mediaPort={}&chatTLS={}",
+            "{BEGINNING}host={}&chatPort={}&mediaPort={}&chatTLS={}",
             encode(host),
             chat.port,
             media.port,
@@ -42,6 +74,48 @@ pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListen
         media_port: media.port,
         chat_tls: chat.tls,
     })
+}
+
+// === impl Form ===
+
+impl Form {
+    /// The form with nothing but a host filled in.
+    pub fn new(host: String) -> Self {
+        const CHAT: NonZeroU16 = NonZeroU16::new(443).expect("not zero");
+        const MEDIA: NonZeroU16 = NonZeroU16::new(587).expect("not zero");
+        Self {
+            host,
+            chat_port: CHAT,
+            chat_tls: true,
+            media_port: MEDIA,
+        }
+    }
+
+    /// The form as a link fills it in. What the link says beside is not for proxies.
+    pub fn from_link(link: &str) -> Result<Self, BadLink> {
+        let query = link.strip_prefix(BEGINNING).ok_or(BadLink::Beginning)?;
+        let mut form = Self::new(String::new());
+        for parameter in query.split('&') {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = decode(value);
+            let bad = |name| BadLink::Parameter(name);
+            let port = |name| {
+                let port = value.as_ref().and_then(|port| port.parse().ok());
+                port.ok_or(bad(name))
+            };
+            match name {
+                "host" => form.host = value.ok_or(bad("host"))?,
+                "chatPort" => form.chat_port = port("chatPort")?,
+                "mediaPort" => form.media_port = port("mediaPort")?,
+                "chatTLS" => form.chat_tls = value.as_deref() != Some("false"),
+                _ => {}
+            }
+        }
+        if form.host.is_empty() {
+            return Err(BadLink::NoHost);
+        }
+        Ok(form)
+    }
 }
 
 /// `text` as the value of a link's parameter.
@@ -56,6 +130,19 @@ fn encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// The text that a parameter's value stands for (RFC 3986, 2.1). None where it stands for none.
+fn decode(value: &str) -> Option<String> {
+    let mut parts = value.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, plain) = part.split_at_checked(2)?;
+        let digit = |at: usize| char::from(*digits.as_bytes().get(at)?).to_digit(16);
+        bytes.push(u8::try_from(digit(0)? << 4 | digit(1)?).ok()?);
+        bytes.extend_from_slice(plain.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -120,5 +207,50 @@ mod tests {
     fn a_host_cannot_add_parameters() {
         assert_eq!(encode("a-b.example"), "a-b.example");
         assert_eq!(encode("a&b=ä/"), "a%26b%3D%C3%A4%2F");
+    }
+
+    #[test]
+    fn a_link_fills_the_form_in_as_a_phone_does() {
+        let form = |link: &str| {
+            let form = Form::from_link(link)?;
+            Ok((
+                form.host,
+                form.chat_port.get(),
+                form.media_port.get(),
+                form.chat_tls,
+            ))
+        };
+        let h = || "h".to_owned();
+        assert_eq!(
+            form("https://wa.me/proxy?host=h"),
+            Ok((h(), 443, 587, true))
+        );
+        assert_eq!(
+            form("https://wa.me/proxy?host=h&chatPort=5222&mediaPort=7777&chatTLS=false"),
+            Ok((h(), 5222, 7777, false))
+        );
+        assert_eq!(
+            form("https://wa.me/proxy?x=y&chatTLS=true&host=a%26%c3%A4%2f&&z"),
+            Ok(("a&ä/".to_owned(), 443, 587, true))
+        );
+        for (link, bad) in [
+            ("https://wa.me/proxy", BadLink::Beginning),
+            ("https://wa.me/proxy?", BadLink::NoHost),
+            ("https://wa.me/proxy?host=", BadLink::NoHost),
+            ("https://wa.me/proxy?host=%", BadLink::Parameter("host")),
+            ("https://wa.me/proxy?host=%+1", BadLink::Parameter("host")),
+            ("https://wa.me/proxy?host=%ff", BadLink::Parameter("host")),
+            ("https://wa.me/proxy?host=%äa", BadLink::Parameter("host")),
+            (
+                "https://wa.me/proxy?host=h&chatPort=0",
+                BadLink::Parameter("chatPort"),
+            ),
+            (
+                "https://wa.me/proxy?host=h&mediaPort=65536",
+                BadLink::Parameter("mediaPort"),
+            ),
+        ] {
+            assert_eq!(form(link), Err(bad), "{link}");
+        }
     }
 }

@@ -5,7 +5,7 @@ pub mod acceptor;
 pub mod identity;
 mod kept;
 mod outbox;
-mod provider;
+pub(crate) mod provider;
 mod stream;
 mod x509;
 

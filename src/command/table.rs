@@ -71,7 +71,7 @@ pub(super) fn field(out: &mut String, label: &str, value: &str) {
 
 /// `text` in lines of at most `width` characters, broken between words where there are any; each
 /// begins with the spaces that `text` begins with.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = OneLine(text).to_string();
     let mut rest = text.trim_start();
     let indent = text.strip_suffix(rest).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The cryptography that a server needs, of ring's: no signatures are verified, and keys are of the
-//! kinds that authorities certify. What is not named here is not in the program.
+//! kinds that authorities certify. But for what a client of ours verifies with, what is not named
+//! here is not in the program.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 
 /// The ciphers of TLS 1.2 and 1.3, in rustls' order.
-pub(super) fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: DEFAULT_CIPHER_SUITES.to_vec(),
         kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],

@@ -4,17 +4,17 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 use std::vec;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::answer::Answer;
 use super::race::Race;
 use super::{Health, Upstream};
+use crate::aside::aside;
 use crate::config::{Host, HostPort};
 
 /// Between two good answers, and between two checks of an address that is up.
@@ -25,9 +25,6 @@ const ANSWER_HELD: Duration = Duration::from_secs(5);
 
 /// How long the resolver may take before its silence counts as a bad answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Bytes of stack for a lookup: what the C library's resolver needs, several times over.
-const LOOKUP_STACK: usize = 256 * 1024;
 
 /// After the first bad answer; each further one doubles it.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -156,19 +153,10 @@ impl Upstream {
     }
 }
 
-/// Where `name` leads, as a thread of its own has the system look it up. tokio would lend one, and
-/// panic where the system has none to give.
+/// Where `name` leads, as the system says.
 async fn look_up(name: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
-    let (answer, answered) = oneshot::channel();
     let name = name.to_owned();
-    thread::Builder::new()
-        .stack_size(LOOKUP_STACK)
-        .spawn(move || {
-            // Nobody may want it any more.
-            let _ = answer.send((name.as_str(), port).to_socket_addrs());
-        })
-        .map_err(|error| io::Error::other(format!("no thread for looking it up: {error}")))?;
-    answered.await.map_err(io::Error::other)?
+    aside(move || (name.as_str(), port).to_socket_addrs()).await?
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! The clock of a router is set, or wrong, by years: what runs does not notice. `faketime` lies to
 //! the daemon about the time of day; the clock that timeouts go by is left alone, as by the kernel.
 
-use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::client::read_to_end;
 use crate::support::daemon::Daemon;
+use crate::support::faketime;
 use crate::support::folder::Folder;
 use crate::support::openssl::greet;
 use crate::support::setup::{Setup, listener, upstream};
@@ -19,7 +18,7 @@ use crate::support::transfer::Transfers;
 fn a_clock_that_jumps_by_years_disturbs_nothing() {
     let folder = Folder::new();
     let offset = folder.write("offset", "+0\n");
-    let library = format!("LD_PRELOAD={}", library().display());
+    let library = format!("LD_PRELOAD={}", faketime::library().display());
     let file = format!("FAKETIME_TIMESTAMP_FILE={}", offset.display());
     let rest = ["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_NO_CACHE=1"];
     let prefix = ["env", &library, &file, rest[0], rest[1]];
@@ -83,14 +82,4 @@ fn a_clock_that_jumps_by_years_disturbs_nothing() {
 fn is_past_midnight() -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     now.as_secs() % 86_400 < 600
-}
-
-/// What `faketime` preloads.
-fn library() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").unwrap();
-    let mut places =
-        folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
-    places
-        .find(|path| path.exists())
-        .expect("faketime is installed")
 }

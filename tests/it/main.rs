@@ -20,6 +20,7 @@ mod decoy;
 mod descriptors;
 mod disk;
 mod dns;
+mod doctor;
 mod firewall;
 mod floods;
 mod garbage;

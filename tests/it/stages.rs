@@ -5,14 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 21] = [
     ("address", &[]),
     (
         "admission",
         &["address", "config", "deadline", "memory", "shortage"],
     ),
+    ("aside", &[]),
     ("deadline", &[]),
     ("decoy", &["config"]),
+    ("doctor", &["address", "aside", "config", "share", "tls"]),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
@@ -44,7 +46,10 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("socket", &[]),
     ("stats", &["seldom"]),
     ("tls", &["side", "state_file"]),
-    ("upstream", &["address", "config", "shortage", "socket"]),
+    (
+        "upstream",
+        &["address", "aside", "config", "shortage", "socket"],
+    ),
     (
         "worker",
         &[

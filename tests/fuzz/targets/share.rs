@@ -1,11 +1,12 @@
 //! Listeners and a host in: a byte with the number of listeners, four bytes for each, and the
-//! host. The link that comes out has exactly its four parameters, and says what went in.
+//! host. The link that comes out has exactly its four parameters, and says what went in. The host as a
+//! link is read without harm.
 
 use std::collections::BTreeMap;
 
 use waproxy::config::public_host;
 use waproxy::control::ListenerStatus;
-use waproxy::share::share;
+use waproxy::share::{Form, share};
 
 const SERVICES: [&str; 4] = ["chat", "web", "media", "auto"];
 
@@ -19,6 +20,8 @@ pub fn run(data: &[u8]) {
     let Ok(host) = str::from_utf8(host) else {
         return;
     };
+    let _ = Form::from_link(host);
+    let _ = Form::from_link(&format!("https://wa.me/proxy?{host}"));
     let Ok(shared) = share(&listeners, host) else {
         let fits = |one: &&ListenerStatus| {
             !one.accept_proxy && (one.service == "auto" && one.tls || one.service == "chat")
@@ -56,6 +59,13 @@ pub fn run(data: &[u8]) {
     assert_eq!(chat.parse(), Ok(shared.chat_port));
     assert_eq!(media.parse(), Ok(shared.media_port));
     assert_eq!(tls.parse(), Ok(shared.chat_tls));
+    if !host.is_empty() && shared.chat_port != 0 && shared.media_port != 0 {
+        let form = Form::from_link(&shared.link).unwrap();
+        assert_eq!(form.host, host);
+        assert_eq!(form.chat_port.get(), shared.chat_port);
+        assert_eq!(form.media_port.get(), shared.media_port);
+        assert_eq!(form.chat_tls, shared.chat_tls);
+    }
     let mut phones = listeners.iter().filter(|one| !one.accept_proxy);
     assert!(phones.clone().any(|one| one.port == shared.chat_port
         && one.tls == shared.chat_tls

@@ -1,0 +1,454 @@
+//! `waproxy doctor HOST`: what it says of proxies that work, and of those that do not.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::authority::{ECDSA, Pair, self_signed, signed_by};
+use crate::support::daemon::{Daemon, WAPROXY};
+use crate::support::faketime;
+use crate::support::folder::Folder;
+use crate::support::namespace::Namespace;
+use crate::support::port;
+use crate::support::process::{Ended, run_within};
+use crate::support::resolver::{Record, Resolver};
+use crate::support::setup::{Setup, listener, upstream};
+use crate::support::stand_in::{BlackHole, StandIn, refusing};
+use crate::support::whatsapp;
+
+const MEDIA_HOST: &str = "mmg.whatsapp.net";
+
+/// More than all steps may take together.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[test]
+fn a_proxy_that_works_is_said_to_work_step_by_step() {
+    let stage = Stage::new(|setup| setup);
+    let ended = stage.doctor(&["--chat-port", &stage.port("chat_tls")]);
+    let text = ended.success();
+    println!("{text}");
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let lines: Vec<Vec<&str>> = lines;
+    let begins = |at: usize, word: &str, name: &str| {
+        let line = &lines[at];
+        assert_eq!(line[..2], [word, name], "{text}");
+        assert!(line[2].parse::<u64>().is_ok() && line[3] == "ms", "{text}");
+    };
+    begins(0, "warning", "name");
+    assert!(
+        lines[1]
+            .join(" ")
+            .contains("people outside cannot reach it"),
+        "{text}"
+    );
+    for (at, name) in STEPS.iter().enumerate().skip(1) {
+        begins(at + 1, "ok", name);
+    }
+    assert!(
+        text.ends_with("\n\nThis proxy works, but mind the warnings.\n"),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+}
+
+#[test]
+fn one_port_for_all_works_and_so_does_chat_without_tls() {
+    let stage = Stage::new(|setup| setup);
+    let all = stage.port("all");
+    stage.expect(&["--chat-port", &all, "--media-port", &all], &WORKS);
+    let plain = stage.report(&["--chat-port", &stage.port("chat_plain"), "--plain"]);
+    assert_eq!(plain["works"], true, "{plain:#}");
+    let names: Vec<_> = plain["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["name"])
+        .collect();
+    let expected: Vec<_> = STEPS
+        .into_iter()
+        .filter(|name| *name != "chat_tls")
+        .collect();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_link_of_the_proxy_is_enough() {
+    let stage = Stage::new(|setup| setup.main("host", "127.0.0.1"));
+    let link = stage.daemon.ask("share", &[]).success();
+    let report = stage.run(&[link.trim(), "--json"]);
+    let report: Value = serde_json::from_str(&report.success()).unwrap();
+    assert_eq!(report["host"], "127.0.0.1");
+    assert_eq!(report["chat_port"], stage.daemon.port("chat_tls"));
+    assert_eq!(report["media_port"], stage.daemon.port("media_in"));
+    assert_eq!(
+        (&report["chat_tls"], &report["works"]),
+        (&true.into(), &true.into())
+    );
+
+    let bad = stage.run(&["https://wa.me/proxy?host=h&chatPort=x"]);
+    assert!(!bad.status.success());
+    assert_eq!(bad.stderr, "error: the link's chatPort makes no sense\n");
+}
+
+#[test]
+fn a_proxy_that_is_off_is_said_to_be_off_and_the_other_port_is_tried_all_the_same() {
+    let stage = Stage::new(|setup| setup);
+    let (off, chat) = (port::fresh().to_string(), stage.port("chat_tls"));
+    let refused = "nothing listens there: the proxy is off, or the port is not forwarded to it";
+    let report = stage.expect(
+        &["--chat-port", &off],
+        &["warning", "failed", "skipped", "skipped", "ok", "ok"],
+    );
+    assert_eq!(cause(&report, "chat_port"), refused);
+    let report = stage.expect(
+        &["--chat-port", &chat, "--media-port", &off],
+        &["warning", "ok", "ok", "ok", "failed", "skipped"],
+    );
+    assert_eq!(cause(&report, "media_port"), refused);
+
+    let ended = stage.doctor(&["--chat-port", &chat, "--media-port", &off]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.stdout.contains("People can write through this proxy"),
+        "{}",
+        ended.stdout
+    );
+    let ended = stage.doctor(&["--chat-port", &off]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.stdout.contains("ms  Connection refused"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended
+            .stdout
+            .ends_with("\n\nPeople cannot use this proxy.\n"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn ports_that_swallow_everything_are_given_up() {
+    let stage = Stage::new(|setup| setup);
+    let silent = StandIn::new(|mut stream| stream.read_to_end(&mut Vec::new()).map(drop));
+    let report = stage.expect(
+        &at(BlackHole::new().address(), silent.address())
+            .each_ref()
+            .map(String::as_str),
+        &["warning", "failed", "skipped", "skipped", "ok", "failed"],
+    );
+    assert_eq!(
+        cause(&report, "chat_port"),
+        "the port is not forwarded, or something on the way blocks it"
+    );
+    assert_eq!(
+        cause(&report, "media_tls"),
+        "the proxy cannot reach WhatsApp's media servers"
+    );
+}
+
+#[test]
+fn something_else_that_answers_is_told_from_a_proxy() {
+    let stage = Stage::new(|setup| setup);
+    let web = StandIn::new(|mut stream| {
+        if stream.read(&mut [0; 1024])? > 0 {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
+        }
+        Ok(())
+    });
+    let web = at(web.address(), web.address());
+    let mut words = web.each_ref().map(String::as_str).to_vec();
+    let report = stage.expect(
+        &words,
+        &["warning", "ok", "failed", "skipped", "ok", "failed"],
+    );
+    let other = "something else answers on this port";
+    assert_eq!(cause(&report, "chat_tls"), other);
+    assert_eq!(cause(&report, "media_tls"), other);
+    words.push("--plain");
+    let report = stage.report(&words);
+    assert_eq!(cause(&report, "chat_noise"), IN_BETWEEN);
+}
+
+#[test]
+fn a_proxy_whose_upstreams_are_down_is_said_not_to_reach_whatsapp() {
+    let stage = Stage::new(|setup| {
+        setup
+            .with(upstream("chat", refusing(), "none"))
+            .with(upstream("media", refusing(), "none"))
+    });
+    for chat in ["chat_tls", "all"] {
+        let report = stage.report(&["--chat-port", &stage.port(chat)]);
+        let results = results(&report);
+        assert_eq!(
+            results[..4],
+            ["warning", "ok", "ok", "failed"],
+            "{report:#}"
+        );
+        assert_eq!(
+            cause(&report, "chat_noise"),
+            "the proxy cannot reach WhatsApp"
+        );
+        // Who is quick on the way finds the connection made, and who is not finds it gone.
+        let last = if results[4] == "ok" {
+            "media_tls"
+        } else {
+            "media_port"
+        };
+        let cause = cause(&report, last);
+        assert!(
+            cause.starts_with("the proxy cannot reach WhatsApp"),
+            "{cause}"
+        );
+    }
+}
+
+#[test]
+fn who_answers_in_whatsapp_s_place_is_found_out() {
+    let echo = StandIn::echo();
+    let imitation = whatsapp::imitation();
+    for host in [&echo, &imitation] {
+        let stage = Stage::new(|setup| setup.with(upstream("chat", host.address(), "none")));
+        let report = stage.expect(
+            &["--chat-port", &stage.port("chat_tls")],
+            &["warning", "ok", "ok", "failed", "ok", "ok"],
+        );
+        assert_eq!(cause(&report, "chat_noise"), IN_BETWEEN);
+    }
+}
+
+#[test]
+fn media_must_come_with_whatsapp_s_certificate() {
+    let mut stage = Stage::new(|setup| setup);
+    let expect = |stage: &Stage, cause: &str| {
+        let expected = ["warning", "ok", "ok", "ok", "ok", "failed"];
+        let report = stage.expect(&["--chat-port", &stage.port("chat_tls")], &expected);
+        assert_eq!(self::cause(&report, "media_tls"), cause);
+    };
+    let stranger = self_signed(&stage.folder, "stranger", ECDSA);
+    let authority = std::mem::replace(&mut stage.authorities, stranger.cert);
+    expect(&stage, "something in between answers, and not WhatsApp");
+    stage.authorities = authority;
+
+    let clock = "the clock of this machine is wrong, or something in between answers";
+    for day in ["-60d", "+60d"] {
+        stage.day = Some(day);
+        expect(&stage, clock);
+    }
+    stage.day = None;
+
+    let another = signed_by(&stage.authority, &stage.folder, "static.example");
+    let another = whatsapp::media(&another);
+    let behind = Stage::new(|setup| setup.with(upstream("media", another.address(), "none")));
+    let stage = Stage {
+        authorities: stage.authorities,
+        ..behind
+    };
+    expect(
+        &stage,
+        "another server than WhatsApp's answers: the port leads elsewhere",
+    );
+}
+
+#[test]
+fn a_machine_without_authorities_cannot_verify_and_says_so() {
+    let mut stage = Stage::new(|setup| setup);
+    stage.authorities = stage.folder.join("none.pem");
+    let report = stage.expect(
+        &["--chat-port", &stage.port("chat_tls")],
+        &["warning", "ok", "ok", "ok", "ok", "warning"],
+    );
+    assert_eq!(
+        cause(&report, "media_tls"),
+        "no certificate authorities on this machine: cannot verify"
+    );
+}
+
+#[test]
+fn what_phones_take_no_host_for_is_not_even_tried() {
+    let skipped = [
+        "failed", "skipped", "skipped", "skipped", "skipped", "skipped",
+    ];
+    for (host, cause) in [
+        (
+            "::1",
+            "WhatsApp takes no IPv6 address: use a name or an IPv4 address",
+        ),
+        (
+            "[2001:db8::1]",
+            "WhatsApp takes no IPv6 address: use a name or an IPv4 address",
+        ),
+        ("127.0.0.1:443", "it has a typing error"),
+        ("a proxy", "it has a typing error"),
+    ] {
+        let report = report(&mut command(&[host, "--json"]));
+        assert_eq!(results(&report), skipped, "{report:#}");
+        assert_eq!(self::cause(&report, "name"), cause);
+    }
+}
+
+#[test]
+fn a_name_is_dialled_by_its_ipv4_address_or_not_at_all() {
+    let network = Namespace::new();
+    let resolver = Resolver::new(&network);
+    let (v4, v6) = ("127.0.0.2".parse().unwrap(), "2001:db8::1".parse().unwrap());
+    let (v4, v6) = (Record::Address(v4), Record::Address(v6));
+    resolver.say("both.example", &[v6.clone(), v4]);
+    resolver.say("v6.example", &[v6]);
+    let look = |host: &str| {
+        let mut words = network.prefix();
+        words.extend([WAPROXY, "doctor", host, "--json"]);
+        report(Command::new(words[0]).args(&words[1..]))
+    };
+    let both = look("both.example");
+    assert_eq!(both["steps"][0]["what"], "127.0.0.2");
+    assert_eq!(results(&both)[..2], ["warning", "failed"]);
+    let v6 = look("v6.example");
+    assert_eq!(
+        cause(&v6, "name"),
+        "the name has IPv6 addresses only, which WhatsApp does not use: give it an A record"
+    );
+    let none = look("none.example");
+    assert_eq!(
+        cause(&none, "name"),
+        "there is no such name, or this machine's DNS does not work"
+    );
+}
+
+const STEPS: [&str; 6] = [
+    "name",
+    "chat_port",
+    "chat_tls",
+    "chat_noise",
+    "media_port",
+    "media_tls",
+];
+
+/// All is well, but that loopback is for nobody else.
+const WORKS: [&str; 6] = ["warning", "ok", "ok", "ok", "ok", "ok"];
+
+const IN_BETWEEN: &str = "something in between answers, or the port leads elsewhere";
+
+/// A daemon in front of stand-ins for WhatsApp, and a machine that trusts who signed for them.
+struct Stage {
+    daemon: Daemon,
+    folder: Folder,
+    authority: Pair,
+    /// The file of authorities that the machine trusts.
+    authorities: PathBuf,
+    /// What the machine's clock says, in words of `faketime`.
+    day: Option<&'static str>,
+    _hosts: [StandIn; 2],
+}
+
+impl Stage {
+    fn new(change: impl FnOnce(Setup) -> Setup) -> Self {
+        let folder = Folder::new();
+        let authority = self_signed(&folder, "authority", ECDSA);
+        let chat = whatsapp::chat();
+        let media = whatsapp::media(&signed_by(&authority, &folder, MEDIA_HOST));
+        let setup = Setup::new()
+            .with(upstream("chat", chat.address(), "none"))
+            .with(upstream("media", media.address(), "none"))
+            .with(listener("chat_tls", "chat").option("tls", 1))
+            .with(listener("chat_plain", "chat"))
+            .with(listener("media_in", "media"))
+            .with(listener("all", "auto").option("tls", 1));
+        Self {
+            daemon: Daemon::start(&change(setup)),
+            folder,
+            authorities: authority.cert.clone(),
+            authority,
+            day: None,
+            _hosts: [chat, media],
+        }
+    }
+
+    fn port(&self, listener: &str) -> String {
+        self.daemon.port(listener).to_string()
+    }
+
+    fn run(&self, words: &[&str]) -> Ended {
+        let mut command = command(words);
+        command.env("SSL_CERT_FILE", &self.authorities);
+        if let Some(day) = self.day {
+            command
+                .env("LD_PRELOAD", faketime::library())
+                .env("FAKETIME", day);
+        }
+        run_within(PATIENCE, &mut command)
+    }
+
+    /// Looks at the daemon's ports, or those of `words`.
+    fn doctor(&self, words: &[&str]) -> Ended {
+        let media = self.port("media_in");
+        let mut all = vec!["127.0.0.1"];
+        if !words.contains(&"--media-port") {
+            all.extend(["--media-port", &media]);
+        }
+        all.extend(words);
+        self.run(&all)
+    }
+
+    fn report(&self, words: &[&str]) -> Value {
+        let ended = self.doctor(&[words, &["--json"]].concat());
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(report["works"], ended.status.success(), "{report:#}");
+        report
+    }
+
+    /// What it finds out, step by step.
+    fn expect(&self, words: &[&str], expected: &[&str; 6]) -> Value {
+        let report = self.report(words);
+        assert_eq!(results(&report), expected, "{report:#}");
+        report
+    }
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(WAPROXY);
+    command.arg("doctor").args(words);
+    command
+}
+
+fn report(command: &mut Command) -> Value {
+    let ended = run_within(PATIENCE, command);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// The words for the two ports of these.
+fn at(chat: SocketAddr, media: SocketAddr) -> [String; 4] {
+    let (chat, media) = (chat.port().to_string(), media.port().to_string());
+    ["--chat-port".into(), chat, "--media-port".into(), media]
+}
+
+fn results(report: &Value) -> Vec<&str> {
+    let steps = report["steps"].as_array().unwrap();
+    let names: Vec<_> = steps
+        .iter()
+        .map(|step| step["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, STEPS);
+    steps
+        .iter()
+        .map(|step| step["result"].as_str().unwrap())
+        .collect()
+}
+
+fn cause<'a>(report: &'a Value, name: &str) -> &'a str {
+    let mut steps = report["steps"].as_array().unwrap().iter();
+    let step = steps.find(|step| step["name"] == name).unwrap();
+    step["cause"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no cause: {report:#}"))
+}

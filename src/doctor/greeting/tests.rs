@@ -16,9 +16,9 @@ fn answer_of(ephemeral: usize, sealed: usize, payload: usize) -> Vec<u8> {
 }
 
 fn written(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap();
     // A length of two bytes, however short.
-    let length = [length as u8 | 0x80, (length >> 7) as u8];
+    let (low, high) = (bytes.len() % 128, bytes.len() / 128);
+    let length = [low | 0x80, high].map(|byte| u8::try_from(byte).unwrap());
     [&[number << 3 | BYTES], &length[..], bytes].concat()
 }
 

@@ -74,7 +74,7 @@ fn read_greeting(stream: &mut TcpStream) -> io::Result<([u8; 4], [u8; 32])> {
     Ok((header, ephemeral.try_into().unwrap()))
 }
 
-/// HandshakeMessage { serverHello (3): { ephemeral (1), static (2), payload (3) } } in a frame.
+/// `HandshakeMessage { serverHello (3): { ephemeral (1), static (2), payload (3) } }` in a frame.
 fn answer(noise: &[u8]) -> Vec<u8> {
     let (ephemeral, rest) = noise.split_at(32);
     let (sealed, payload) = rest.split_at(48);

@@ -89,6 +89,7 @@ fn listeners_that_stay_lose_no_connection_in_a_hundred_reloads() {
     let changed_on = base.port("changing");
     let storm = Storm::default();
     thread::scope(|scope| {
+        let calm = Calm(&storm);
         let tallies = ["untouched", "changing", "coming"].map(|name| {
             let (target, storm) = (port(name), &storm);
             (
@@ -110,7 +111,7 @@ fn listeners_that_stay_lose_no_connection_in_a_hundred_reloads() {
                 status.listener("changing")["service"] == service
             });
         }
-        storm.over.store(true, Ordering::Relaxed);
+        drop(calm);
         for (name, storms) in tallies {
             let tallies = storms.map(|storm| storm.join().unwrap());
             let Tally {
@@ -147,6 +148,7 @@ fn a_listener_that_becomes_one_for_all_and_is_one_no_more_loses_no_connection() 
         lost,
         refused,
     } = thread::scope(|scope| {
+        let calm = Calm(&storm);
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let storms = [1, 2].map(|seed| {
             let storm = &storm;
@@ -165,7 +167,7 @@ fn a_listener_that_becomes_one_for_all_and_is_one_no_more_loses_no_connection() 
                 media.push(client);
             }
         }
-        storm.over.store(true, Ordering::Relaxed);
+        drop(calm);
         let [first, second] = storms.map(|storm| storm.join().unwrap());
         first.plus(second)
     });
@@ -257,6 +259,15 @@ fn a_file_that_switches_the_proxy_off_is_an_error_and_it_runs_on() {
 #[derive(Default)]
 struct Storm {
     over: AtomicBool,
+}
+
+/// Ends a storm when it is dropped, as also by a panic.
+struct Calm<'a>(&'a Storm);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What became of the connections of a storm.

@@ -1,5 +1,5 @@
 //! Honest transfers at a steady rate, each from an address of its own, first alone and then beside
-//! an attack that is as fast as half of a core can be.
+//! an attack that takes what they leave of the load's core.
 
 mod attack;
 

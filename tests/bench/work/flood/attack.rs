@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::process::nice;
 use rustls::{ClientConfig, ClientConnection};
 use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -137,9 +138,13 @@ impl Attackers {
         let target = attack.target(relay);
         let threads = (0..ATTACKERS).map(|_| {
             let (stop, config) = (Arc::clone(&stop), Arc::clone(config));
-            thread::spawn(move || match attack.beginning() {
-                Some(beginning) => drip(attack, beginning, target, &stop),
-                None => attack.repeat(target, &config, &stop),
+            thread::spawn(move || {
+                // On the same core, or the honest would wait for this and not for the relay.
+                nice(19).expect("anybody may step back");
+                match attack.beginning() {
+                    Some(beginning) => drip(attack, beginning, target, &stop),
+                    None => attack.repeat(target, &config, &stop),
+                }
             })
         });
         Self {

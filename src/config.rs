@@ -114,8 +114,12 @@ pub struct Config {
     pub firewall: bool,
     /// The firewall zone that clients come from. The daemon does nothing with it.
     pub src_zone: String,
+    /// Whether another router in front of this machine is asked to let people in.
+    pub port_mapping: bool,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// The network device by which alone upstreams are reached; `None`: as the routes say.
+    pub upstream_interface: Option<String>,
     /// The name or IPv4 address that people enter.
     pub host: Option<String>,
     /// Which certificate TLS listeners show.
@@ -238,6 +242,8 @@ pub struct Upstream {
     pub proxy_header: ProxyHeader,
     /// Lets names lead into private addresses. For tests.
     pub allow_private: bool,
+    /// The network device by which alone it is reached: that of the whole configuration.
+    pub interface: Option<String>,
 }
 
 /// A host with its port, as `name:443`, `192.0.2.1:443` or `[2001:db8::1]:443`.

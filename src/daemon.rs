@@ -323,6 +323,7 @@ impl Kept {
         ours.name == config.name
             && ours.addresses == config.addresses
             && ours.allow_private == config.allow_private
+            && ours.interface == config.interface
     }
 }
 

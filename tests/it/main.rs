@@ -57,6 +57,7 @@ mod tls;
 mod tls_attacks;
 mod tls_changes;
 mod tls_conversations;
+mod two_wans;
 mod uci_agreement;
 mod upstream;
 mod workers;

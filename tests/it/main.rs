@@ -7,6 +7,7 @@
 
 mod support;
 
+mod address;
 mod admission;
 mod bulk;
 mod cable;

@@ -20,6 +20,9 @@ pub(super) fn facts(config: &Config) -> String {
     fact("files", &daemon::files(config));
     fact("firewall", &u8::from(config.firewall));
     fact("src_zone", &config.src_zone);
+    if let Some(interface) = &config.upstream_interface {
+        fact("upstream_interface", interface);
+    }
     if let Certificate::Operator { cert, key } = &config.certificate {
         fact("cert", &cert.display());
         fact("key", &key.display());
@@ -56,6 +59,7 @@ mod tests {
                 option drain_timeout '7'
                 option firewall '0'
                 option src_zone 'uplink'
+                option upstream_interface 'wanb'
                 option cert '/a cert.pem'
                 option key '/key.pem'
             config listener
@@ -80,6 +84,7 @@ drain_timeout 7
 files {files}
 firewall 0
 src_zone uplink
+upstream_interface wanb
 cert /a cert.pem
 key /key.pem
 listener @listener[0] 443 10443 *

@@ -1,0 +1,120 @@
+//! The NAT Port Mapping Protocol, RFC 6886: what is asked of a router, and what its answer says. Only
+//! for TCP. Sans-I/O.
+
+use std::net::Ipv4Addr;
+
+use super::{Answer, Granted, Refusal, Wanted};
+
+const VERSION: u8 = 0;
+/// The bit of an opcode that makes it an answer's.
+const ANSWER: u8 = 0x80;
+const MAP_TCP: u8 = 2;
+
+/// Asks for the router's address toward the Internet (3.2).
+pub(super) const EXTERNAL: [u8; 2] = [VERSION, 0];
+
+/// That address; `None` where that is no answer to it.
+pub(super) fn external(bytes: &[u8]) -> Option<Result<Ipv4Addr, Refusal>> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    let [VERSION, ANSWER, r, s, ..] = *head else {
+        return None;
+    };
+    if let Some(refusal) = refusal(u16::from_be_bytes([r, s])) {
+        return Some(Err(refusal));
+    }
+    Some(Ok(Ipv4Addr::from(*rest.first_chunk::<4>()?)))
+}
+
+/// Asks for a port for `lifetime` seconds (3.3); with none, gives it back (3.4).
+pub(super) fn request(wanted: Wanted, lifetime: u32) -> Vec<u8> {
+    let external = if lifetime == 0 { 0 } else { wanted.external };
+    let mut bytes = vec![VERSION, MAP_TCP, 0, 0];
+    bytes.extend(wanted.internal.to_be_bytes());
+    bytes.extend(external.to_be_bytes());
+    bytes.extend(lifetime.to_be_bytes());
+    bytes
+}
+
+/// What the router says of `wanted`; `None` where that is no answer to it.
+pub(super) fn answer(bytes: &[u8], wanted: Wanted) -> Option<Answer> {
+    const MAPPED: u8 = ANSWER | MAP_TCP;
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    let [VERSION, MAPPED, r, s, ..] = *head else {
+        return None;
+    };
+    let (ports, rest) = rest.split_first_chunk::<4>()?;
+    let [i, j, x, y] = *ports;
+    if u16::from_be_bytes([i, j]) != wanted.internal {
+        return None;
+    }
+    if let Some(refusal) = refusal(u16::from_be_bytes([r, s])) {
+        return Some(Err(refusal));
+    }
+    Some(Ok(Granted {
+        external_port: u16::from_be_bytes([x, y]),
+        external: None,
+        lifetime: u32::from_be_bytes(*rest.first_chunk::<4>()?),
+    }))
+}
+
+/// What a result code stands for (3.5); nothing for success.
+fn refusal(result: u16) -> Option<Refusal> {
+    Some(match result {
+        0 => return None,
+        1 => Refusal::Version,
+        2 => Refusal::Other("it does not allow that"),
+        3 => Refusal::Other("it is not on the Internet itself"),
+        4 => Refusal::Other("it has no room for more"),
+        5 => Refusal::Other("it opens no ports"),
+        _ => Refusal::Other("it refuses"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted = Wanted {
+        external: 443,
+        internal: 10443,
+    };
+
+    #[test]
+    fn a_request_stands_as_the_rfc_draws_it() {
+        let bytes = request(WANTED, 120);
+        assert_eq!(bytes, [0, 2, 0, 0, 0x28, 0xcb, 1, 187, 0, 0, 0, 120]);
+        assert_eq!(request(WANTED, 0)[6..], [0; 6]);
+    }
+
+    #[test]
+    fn an_answer_says_what_was_granted() {
+        let said = [0, 130, 0, 0, 0, 0, 0, 9, 0x28, 0xcb, 1, 188, 0, 0, 0, 8];
+        let granted = Granted {
+            external_port: 444,
+            external: None,
+            lifetime: 8,
+        };
+        assert_eq!(answer(&said, WANTED), Some(Ok(granted)));
+        for end in 0..said.len() {
+            assert_eq!(answer(&said[..end], WANTED), None, "{end}");
+        }
+        let mut refused = said;
+        refused[3] = 2;
+        let refusal = Refusal::Other("it does not allow that");
+        assert_eq!(answer(&refused, WANTED), Some(Err(refusal)));
+        let other = Wanted {
+            internal: 10587,
+            ..WANTED
+        };
+        assert_eq!(answer(&said, other), None);
+    }
+
+    #[test]
+    fn the_address_is_told() {
+        let said = [0, 128, 0, 0, 0, 0, 0, 9, 198, 41, 7, 9];
+        assert_eq!(external(&said), Some(Ok(Ipv4Addr::new(198, 41, 7, 9))));
+        for end in 0..said.len() {
+            assert_eq!(external(&said[..end]), None, "{end}");
+        }
+    }
+}

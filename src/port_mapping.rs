@@ -241,7 +241,13 @@ impl Mapper {
         }
         let mut pause = Duration::from_secs((LIFETIME / 2).into());
         for wanted in wanted {
-            let answer = self.map(&socket, own, wanted, LIFETIME).await?;
+            let answer = match self.map(&socket, own, wanted, LIFETIME).await {
+                // It does answer, but not to all.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && status.grants() => {
+                    Err(Refusal::Other("it does not answer"))
+                }
+                answered => answered?,
+            };
             status.protocol = Some(self.protocol);
             let mut port = PortStatus {
                 port: wanted.external,
@@ -298,7 +304,7 @@ impl Mapper {
         }
         let request = nat_pmp::request(wanted, lifetime);
         let answer = exchange(socket, &request, |bytes| nat_pmp::answer(bytes, wanted)).await;
-        if !matches!(answer, Ok(Ok(_))) {
+        if matches!(answer, Ok(Err(Refusal::Version)) | Err(_)) {
             // It may be another router by now, or know more than it did.
             self.protocol = Protocol::Pcp;
         }
@@ -316,9 +322,18 @@ impl Mapper {
         let failed = status.ports.iter().find_map(|port| port.error.as_ref());
         if let Some(error) = status.error.as_ref().or(failed) {
             log::warn!("the router in front ({gateway}) does not let people in: {error}");
-        } else if status.ports.iter().any(|port| port.external_port.is_some()) {
+        } else if status.grants() {
             log::info!("the router in front ({gateway}) lets people in");
         }
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    /// Whether any port was granted.
+    pub fn grants(&self) -> bool {
+        self.ports.iter().any(|port| port.external_port.is_some())
     }
 }
 

@@ -90,8 +90,9 @@ impl Daemon {
     }
 }
 
-/// Public ports, each with the one to which it leads. The init script of the `service` has the
-/// firewall redirect the public port; elsewhere the port that is bound is all there is.
+/// Public ports, each with the one to which it leads: the port that is bound, for many routers open
+/// none that lead to ports below 1024. But where the init script of the `service` opens the ports,
+/// it opens that one too only where a router is to be asked.
 fn wanted(config: &Config, service: bool) -> Vec<Wanted> {
     let reachable = config.listeners.iter().filter(|listener| {
         listener
@@ -100,7 +101,7 @@ fn wanted(config: &Config, service: bool) -> Vec<Wanted> {
     });
     let wanted = |listener: &config::Listener| Wanted {
         external: listener.port.get(),
-        internal: if service && config.firewall {
+        internal: if service && config.firewall && !config.port_mapping {
             listener.port.get()
         } else {
             listener.bind_port.get()
@@ -208,7 +209,9 @@ mod tests {
         let ports = |config: &Config, service| ports(wanted(config, service).into_iter());
         assert_eq!(ports(&config, true), "TCP port 443 to port 443");
         assert_eq!(ports(&config, false), "TCP port 443 to port 10443");
-        config.firewall = false;
+        config.port_mapping = true;
+        assert_eq!(ports(&config, true), "TCP port 443 to port 10443");
+        (config.port_mapping, config.firewall) = (false, false);
         assert_eq!(ports(&config, true), "TCP port 443 to port 10443");
     }
 }

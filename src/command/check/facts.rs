@@ -20,6 +20,7 @@ pub(super) fn facts(config: &Config) -> String {
     fact("files", &daemon::files(config));
     fact("firewall", &u8::from(config.firewall));
     fact("src_zone", &config.src_zone);
+    fact("port_mapping", &u8::from(config.port_mapping));
     if let Some(interface) = &config.upstream_interface {
         fact("upstream_interface", interface);
     }
@@ -84,6 +85,7 @@ drain_timeout 7
 files {files}
 firewall 0
 src_zone uplink
+port_mapping 0
 upstream_interface wanb
 cert /a cert.pem
 key /key.pem

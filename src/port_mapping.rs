@@ -42,8 +42,8 @@ const TRIES: [Duration; 4] = [
     Duration::from_secs(2),
 ];
 
-/// How long giving everything back may take.
-const END: Duration = Duration::from_secs(1);
+/// How long giving everything back may take. procd gives a service five seconds more than it drains.
+const END: Duration = Duration::from_secs(3);
 
 /// The longest answer, RFC 6887 7.
 const ANSWER_MAX: usize = 1100;
@@ -141,8 +141,8 @@ struct Mapper {
     /// The gateway, and our own address toward it.
     path: Option<(Ipv4Addr, Ipv4Addr)>,
     protocol: Protocol,
-    /// What was granted there.
-    held: Vec<Wanted>,
+    /// What was granted there, each with the port that people use.
+    held: Vec<(Wanted, u16)>,
 }
 
 // === impl PortMapping ===
@@ -180,7 +180,8 @@ impl PortMapping {
         self.want(Vec::new());
         async move {
             let mut task = self.task;
-            if timeout(END, &mut task).await.is_err() {
+            let holds = self.shared.status.borrow().grants();
+            if !holds || timeout(END, &mut task).await.is_err() {
                 task.abort();
             }
         }
@@ -235,18 +236,28 @@ impl Mapper {
         }
 
         let wanted = self.shared.wanted.borrow().clone();
-        while let Some(surplus) = self.held.iter().position(|held| !wanted.contains(held)) {
-            let surplus = self.held.swap_remove(surplus);
+        let is_surplus = |(held, _): &(Wanted, u16)| !wanted.contains(held);
+        while let Some(surplus) = self.held.iter().position(is_surplus) {
+            let (surplus, _) = self.held.swap_remove(surplus);
             let _ = self.map(&socket, own, surplus, 0).await?;
         }
         let mut pause = Duration::from_secs((LIFETIME / 2).into());
         for wanted in wanted {
-            let answer = match self.map(&socket, own, wanted, LIFETIME).await {
+            let held = self.held.iter().position(|(held, _)| *held == wanted);
+            let held = held.map(|index| self.held.swap_remove(index));
+            // A renewal names what was granted (RFC 6886 3.7, RFC 6887 11.2.1).
+            let external = held.map_or(wanted.external, |(_, granted)| granted);
+            let asked = Wanted { external, ..wanted };
+            let answer = match self.map(&socket, own, asked, LIFETIME).await {
                 // It does answer, but not to all.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && status.grants() => {
                     Err(Refusal::Other("it does not answer"))
                 }
-                answered => answered?,
+                Err(error) => {
+                    self.held.extend(held);
+                    return Err(error);
+                }
+                Ok(answer) => answer,
             };
             status.protocol = Some(self.protocol);
             let mut port = PortStatus {
@@ -261,13 +272,10 @@ impl Mapper {
                     status.external = status.external.or(granted.external);
                     let half = Duration::from_secs((granted.lifetime / 2).into());
                     pause = pause.min(half).max(RENEWAL_LEAST);
-                    if !self.held.contains(&wanted) {
-                        self.held.push(wanted);
-                    }
+                    self.held.push((wanted, granted.external_port));
                 }
                 Err(refusal) => {
                     port.error = Some(refusal.words().to_owned());
-                    self.held.retain(|held| *held != wanted);
                     pause = pause.min(RETRY);
                 }
             }

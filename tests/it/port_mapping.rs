@@ -188,7 +188,7 @@ fn on_a_router_behind_a_router_people_arrive_where_the_firewall_lets_them_in() {
     let router = Router::new();
     let home = Home::with(&router.network);
     // As an OpenWrt that somebody else has set up: nothing below 1024, on neither side.
-    let _gateway = home.start_gateway(OPENWRT);
+    let gateway = home.start_gateway(OPENWRT);
     router.write("/var/run/network/wan", &format!("{OWN}\n"));
     let echo = router.network.inside(StandIn::echo);
     router.configure(&setup(&echo).main("port_mapping", 1));
@@ -204,7 +204,7 @@ fn on_a_router_behind_a_router_people_arrive_where_the_firewall_lets_them_in() {
     }
     router.service("stop").success();
     router.until("it has ended", |router| router.status().is_none());
-    assert_eq!(home.forwards(), 0);
+    assert_eq!(home.forwards(), 0, "{}", gateway.said());
 }
 
 fn setup(echo: &StandIn) -> Setup {

@@ -116,7 +116,7 @@ struct Shared {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Granted {
     external_port: u16,
-    /// PCP alone says it with each port.
+    /// The router's address, which PCP says with each port.
     external: Option<Ipv4Addr>,
     lifetime: u32,
 }
@@ -282,8 +282,8 @@ impl Mapper {
             status.ports.push(port);
         }
         if self.protocol == Protocol::NatPmp && !status.ports.is_empty() {
-            let address = exchange(&socket, &nat_pmp::EXTERNAL, nat_pmp::external).await?;
-            status.external = address.ok();
+            let address = exchange(&socket, &nat_pmp::EXTERNAL, &nat_pmp::external).await?;
+            status.external = address.ok().and_then(|granted| granted.external);
         }
         Ok(pause)
     }
@@ -298,7 +298,7 @@ impl Mapper {
     ) -> io::Result<Answer> {
         if self.protocol == Protocol::Pcp {
             let request = pcp::request(own, &self.nonce, wanted, lifetime);
-            let answer = exchange(socket, &request, |bytes| {
+            let answer = exchange(socket, &request, &|bytes| {
                 pcp::answer(bytes, &self.nonce, wanted)
             });
             match answer.await {
@@ -311,7 +311,7 @@ impl Mapper {
             }
         }
         let request = nat_pmp::request(wanted, lifetime);
-        let answer = exchange(socket, &request, |bytes| nat_pmp::answer(bytes, wanted)).await;
+        let answer = exchange(socket, &request, &|bytes| nat_pmp::answer(bytes, wanted)).await;
         if matches!(answer, Ok(Err(Refusal::Version)) | Err(_)) {
             // It may be another router by now, or know more than it did.
             self.protocol = Protocol::Pcp;
@@ -357,11 +357,11 @@ impl Refusal {
 }
 
 /// One question, asked again until it is answered. An answer to another one is passed over.
-async fn exchange<T>(
+async fn exchange(
     socket: &UdpSocket,
     request: &[u8],
-    answer: impl Fn(&[u8]) -> Option<T>,
-) -> io::Result<T> {
+    answer: &dyn Fn(&[u8]) -> Option<Answer>,
+) -> io::Result<Answer> {
     let mut room = [0; ANSWER_MAX];
     for patience in TRIES {
         socket.send(request).await?;

@@ -13,8 +13,8 @@ const MAP_TCP: u8 = 2;
 /// Asks for the router's address toward the Internet (3.2).
 pub(super) const EXTERNAL: [u8; 2] = [VERSION, 0];
 
-/// That address; `None` where that is no answer to it.
-pub(super) fn external(bytes: &[u8]) -> Option<Result<Ipv4Addr, Refusal>> {
+/// That address, and no port; `None` where that is no answer to it.
+pub(super) fn external(bytes: &[u8]) -> Option<Answer> {
     let (head, rest) = bytes.split_first_chunk::<8>()?;
     let [VERSION, ANSWER, r, s, ..] = *head else {
         return None;
@@ -22,7 +22,11 @@ pub(super) fn external(bytes: &[u8]) -> Option<Result<Ipv4Addr, Refusal>> {
     if let Some(refusal) = refusal(u16::from_be_bytes([r, s])) {
         return Some(Err(refusal));
     }
-    Some(Ok(Ipv4Addr::from(*rest.first_chunk::<4>()?)))
+    Some(Ok(Granted {
+        external_port: 0,
+        external: Some(Ipv4Addr::from(*rest.first_chunk::<4>()?)),
+        lifetime: 0,
+    }))
 }
 
 /// Asks for a port for `lifetime` seconds (3.3); with none, gives it back (3.4).
@@ -112,7 +116,8 @@ mod tests {
     #[test]
     fn the_address_is_told() {
         let said = [0, 128, 0, 0, 0, 0, 0, 9, 198, 41, 7, 9];
-        assert_eq!(external(&said), Some(Ok(Ipv4Addr::new(198, 41, 7, 9))));
+        let told = external(&said).unwrap().unwrap();
+        assert_eq!(told.external, Some(Ipv4Addr::new(198, 41, 7, 9)));
         for end in 0..said.len() {
             assert_eq!(external(&said[..end]), None, "{end}");
         }

@@ -298,10 +298,8 @@ impl Mapper {
     ) -> io::Result<Answer> {
         if self.protocol == Protocol::Pcp {
             let request = pcp::request(own, &self.nonce, wanted, lifetime);
-            let answer = exchange(socket, &request, &|bytes| {
-                pcp::answer(bytes, &self.nonce, wanted)
-            });
-            match answer.await {
+            let parse = |bytes: &[u8]| pcp::answer(bytes, &self.nonce, wanted);
+            match exchange(socket, &request, &parse).await {
                 Ok(Err(Refusal::Version)) => self.protocol = Protocol::NatPmp,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && self.held.is_empty() => {
                     // Perhaps it is silent to what it does not know.

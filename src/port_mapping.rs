@@ -207,7 +207,7 @@ impl Mapper {
                     RETRY
                 }
             };
-            self.tell(status);
+            self.tell(&status);
             if is_last {
                 return;
             }
@@ -318,9 +318,9 @@ impl Mapper {
     }
 
     /// Makes it known; the log has what changed.
-    fn tell(&self, status: Status) {
+    fn tell(&self, status: &Status) {
         let before = self.shared.status.replace(status.clone());
-        if before == status {
+        if before == *status {
             return;
         }
         let gateway = status.gateway.map(|gateway| gateway.to_string());
@@ -377,6 +377,17 @@ async fn exchange(
         }
     }
     Err(io::ErrorKind::TimedOut.into())
+}
+
+/// A number of an answer, which are in network order.
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let number = bytes.get(at..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*number))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let number = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*number))
 }
 
 fn nonce() -> pcp::Nonce {

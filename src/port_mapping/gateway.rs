@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 
-/// Of linux/route.h: RTF_UP and RTF_GATEWAY.
+/// Of linux/route.h: `RTF_UP` and `RTF_GATEWAY`.
 const BY_GATEWAY: u32 = 3;
 
 /// Where everything goes that has no route of its own (`proc_pid_net(5)`).

@@ -1,9 +1,7 @@
 //! The NAT Port Mapping Protocol, RFC 6886: what is asked of a router, and what its answer says. Only
 //! for TCP. Sans-I/O.
 
-use std::net::Ipv4Addr;
-
-use super::{Answer, Granted, Refusal, Wanted};
+use super::{Answer, Granted, Refusal, Wanted, u16_at, u32_at};
 
 const VERSION: u8 = 0;
 /// The bit of an opcode that makes it an answer's.
@@ -15,16 +13,15 @@ pub(super) const EXTERNAL: [u8; 2] = [VERSION, 0];
 
 /// That address, and no port; `None` where that is no answer to it.
 pub(super) fn external(bytes: &[u8]) -> Option<Answer> {
-    let (head, rest) = bytes.split_first_chunk::<8>()?;
-    let [VERSION, ANSWER, r, s, ..] = *head else {
+    let [VERSION, ANSWER, ..] = *bytes else {
         return None;
     };
-    if let Some(refusal) = refusal(u16::from_be_bytes([r, s])) {
+    if let Some(refusal) = refusal(u16_at(bytes, 2)?) {
         return Some(Err(refusal));
     }
     Some(Ok(Granted {
         external_port: 0,
-        external: Some(Ipv4Addr::from(*rest.first_chunk::<4>()?)),
+        external: Some(u32_at(bytes, 8)?.into()),
         lifetime: 0,
     }))
 }
@@ -42,22 +39,19 @@ pub(super) fn request(wanted: Wanted, lifetime: u32) -> Vec<u8> {
 /// What the router says of `wanted`; `None` where that is no answer to it.
 pub(super) fn answer(bytes: &[u8], wanted: Wanted) -> Option<Answer> {
     const MAPPED: u8 = ANSWER | MAP_TCP;
-    let (head, rest) = bytes.split_first_chunk::<8>()?;
-    let [VERSION, MAPPED, r, s, ..] = *head else {
+    let [VERSION, MAPPED, ..] = *bytes else {
         return None;
     };
-    let (ports, rest) = rest.split_first_chunk::<4>()?;
-    let [i, j, x, y] = *ports;
-    if u16::from_be_bytes([i, j]) != wanted.internal {
+    if u16_at(bytes, 8)? != wanted.internal {
         return None;
     }
-    if let Some(refusal) = refusal(u16::from_be_bytes([r, s])) {
+    if let Some(refusal) = refusal(u16_at(bytes, 2)?) {
         return Some(Err(refusal));
     }
     Some(Ok(Granted {
-        external_port: u16::from_be_bytes([x, y]),
+        external_port: u16_at(bytes, 10)?,
         external: None,
-        lifetime: u32::from_be_bytes(*rest.first_chunk::<4>()?),
+        lifetime: u32_at(bytes, 12)?,
     }))
 }
 
@@ -76,6 +70,8 @@ fn refusal(result: u16) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const WANTED: Wanted = Wanted {

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Answer, Granted, Refusal, Wanted};
+use super::{Answer, Granted, Refusal, Wanted, u16_at, u32_at};
 
 /// What tells our mappings from those of others.
 pub(super) type Nonce = [u8; 12];
@@ -32,32 +32,33 @@ pub(super) fn request(own: Ipv4Addr, nonce: &Nonce, wanted: Wanted, lifetime: u3
 
 /// What the router says of `wanted`; `None` where that is no answer to it.
 pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Answer> {
-    // Who knows NAT-PMP alone says so in its version (appendix A).
-    if bytes.first() == Some(&0) {
+    let [version, opcode, _, result, ..] = *bytes else {
+        return None;
+    };
+    // Who knows NAT-PMP alone says so in its version (appendix A), and in no words of ours.
+    if version == 0 {
         return Some(Err(Refusal::Version));
     }
-    let (head, rest) = bytes.split_first_chunk::<24>()?;
-    let [version, opcode, _, result, l, m, n, o, ..] = *head;
     if opcode != ANSWER | MAP {
         return None;
     }
     if version != VERSION || result == 1 {
         return Some(Err(Refusal::Version));
     }
-    let (theirs, rest) = rest.split_first_chunk::<12>()?;
-    let (ports, rest) = rest.split_first_chunk::<8>()?;
-    let [protocol, _, _, _, i, j, x, y] = *ports;
-    if theirs != nonce || protocol != TCP || u16::from_be_bytes([i, j]) != wanted.internal {
+    let is_ours = bytes.get(24..36)? == nonce
+        && *bytes.get(36)? == TCP
+        && u16_at(bytes, 40)? == wanted.internal;
+    if !is_ours {
         return None;
     }
     if result != 0 {
         return Some(Err(Refusal::Other(words(result))));
     }
-    let external = Ipv6Addr::from(*rest.first_chunk::<16>()?);
+    let external = Ipv6Addr::from(*bytes.get(44..)?.first_chunk::<16>()?);
     Some(Ok(Granted {
-        external_port: u16::from_be_bytes([x, y]),
+        external_port: u16_at(bytes, 42)?,
         external: external.to_ipv4_mapped(),
-        lifetime: u32::from_be_bytes([l, m, n, o]),
+        lifetime: u32_at(bytes, 4)?,
     }))
 }
 

@@ -43,8 +43,8 @@ fn share_and_status_follow_the_address_of_the_machine() {
         assert_eq!(status.0["address"]["own"], address);
         assert_eq!(status.0["address"]["kind"], "public");
         let table = daemon.ask("status", &[]).success();
-        let line = format!("host           {address} (of this machine)\n");
-        assert!(table.contains(&line), "{table}");
+        let row = format!("host           {address} (of this machine)\n");
+        assert!(table.contains(&row), "{table}");
         assert!(!table.contains("hint "), "{table}");
     }
 }

@@ -4,8 +4,8 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,8 +69,8 @@ fn ports_are_opened_kept_open_and_closed_again() {
     assert_eq!(status.0["address"]["source"], "gateway");
     assert_eq!(status.0["hints"], json!([]));
     let table = daemon.ask("status", &[]).success();
-    let line = format!("port mapping   {GATEWAY} opens 443->10443, 587->10587\n");
-    assert!(table.contains(&line), "{table}");
+    let row = format!("port mapping   {GATEWAY} opens 443->10443, 587->10587\n");
+    assert!(table.contains(&row), "{table}");
     let shared = daemon.ask("share", &[]);
     assert_eq!(shared.stderr, "");
     let link = shared.success();
@@ -84,7 +84,7 @@ fn ports_are_opened_kept_open_and_closed_again() {
     assert!(home.serves(443) && home.serves(587));
 
     daemon.reload(&setup(false));
-    home.until("the port of media is closed", || home.forwards() == 1);
+    Home::until("the port of media is closed", || home.forwards() == 1);
     assert!(home.serves(443) && !home.serves(587));
 
     daemon.terminate();
@@ -106,7 +106,11 @@ fn switched_off_it_closes_what_it_opened_and_by_default_it_asks_nobody() {
     let asked = |said: &str| said.matches("request received").count();
     assert!(asked(&gateway.said()) >= 2, "{}", gateway.said());
     daemon.reload(&setup(&echo));
-    home.until("they are closed", || home.forwards() == 0);
+    // Not by their lapse.
+    Home::until("they are given back", || {
+        gateway.said().matches("mapping removed").count() == 2
+    });
+    assert_eq!(home.forwards(), 0);
 }
 
 #[test]
@@ -282,7 +286,7 @@ impl Home {
             .arg("-P")
             .arg(self.folder.join("pid"));
         let gateway = Process::start(&mut words);
-        self.until("miniupnpd listens", || {
+        Self::until("miniupnpd listens", || {
             gateway.said().contains("Listening for NAT-PMP/PCP")
         });
         gateway
@@ -320,7 +324,7 @@ impl Home {
         })
     }
 
-    fn until(&self, what: &str, condition: impl Fn() -> bool) {
+    fn until(what: &str, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + SOON;
         while !condition() {
             assert!(Instant::now() < deadline, "not: {what}");
@@ -347,7 +351,7 @@ table inet filter {
 /// both), refuses one port and gives other ports than it is asked for. It forwards nothing.
 struct OldGateway {
     end: Arc<AtomicBool>,
-    open: Arc<std::sync::Mutex<Vec<u16>>>,
+    open: Arc<Mutex<Vec<u16>>>,
 }
 
 impl OldGateway {
@@ -357,7 +361,7 @@ impl OldGateway {
             .set_read_timeout(Some(Duration::from_millis(50)))
             .unwrap();
         let end = Arc::new(AtomicBool::new(false));
-        let open = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let open = Arc::new(Mutex::new(Vec::new()));
         let (ended, opened) = (end.clone(), open.clone());
         thread::spawn(move || {
             let mut room = [0; 1100];
@@ -365,22 +369,22 @@ impl OldGateway {
                 let Ok((length, from)) = socket.recv_from(&mut room) else {
                     continue;
                 };
-                let refused = REFUSED.to_be_bytes();
+                let number = |at: usize| u16::from_be_bytes([room[at], room[at + 1]]);
                 let answer = match room[..length] {
-                    [0, 2, 0, 0, i, j, ..] if [i, j] == refused => {
-                        vec![0, 130, 0, 2, 0, 0, 0, 9, i, j, 0, 0, 0, 0, 0, 0]
-                    }
                     [0, 0] => [&[0, 128, 0, 0, 0, 0, 0, 9][..], &[198, 41, 7, 9]].concat(),
-                    [0, 2, 0, 0, i, j, x, y, a, b, c, d] => {
-                        let external = u16::from_be_bytes([x, y]).wrapping_add(1000);
-                        let internal = u16::from_be_bytes([i, j]);
+                    [0, 2, ..] if number(4) == REFUSED => {
+                        [&[0, 130, 0, 2, 0, 0, 0, 9], &room[4..6], &[0; 6]].concat()
+                    }
+                    [0, 2, ..] => {
                         let mut open = opened.lock().unwrap();
-                        open.retain(|port| *port != internal);
-                        if [a, b, c, d] != [0; 4] {
-                            open.push(internal);
+                        open.retain(|port| *port != number(4));
+                        if room[8..12] != [0; 4] {
+                            open.push(number(4));
                         }
-                        let [x, y] = external.to_be_bytes();
-                        vec![0, 130, 0, 0, 0, 0, 0, 9, i, j, x, y, a, b, c, d]
+                        // A renewal keeps what was granted.
+                        let external = number(6) % 1000 + 1000;
+                        let head = [0, 130, 0, 0, 0, 0, 0, 9];
+                        [&head, &room[4..6], &external.to_be_bytes(), &room[8..12]].concat()
                     }
                     // Another version than ours.
                     _ => vec![0, room[1] | 128, 0, 1, 0, 0, 0, 9],

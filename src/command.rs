@@ -84,9 +84,6 @@ pub enum Error {
     /// A link that is none.
     #[error(transparent)]
     Link(#[from] BadLink),
-    /// Nothing to share the proxy under.
-    #[error("this machine has no IPv4 address toward the Internet: set option host")]
-    NoHost,
     /// Standard output takes nothing.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),

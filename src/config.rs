@@ -101,6 +101,10 @@ pub struct Loaded {
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct Config {
     /// Whether the service may run at all.
     pub enabled: bool,
@@ -114,10 +118,14 @@ pub struct Config {
     pub firewall: bool,
     /// The firewall zone that clients come from. The daemon does nothing with it.
     pub src_zone: String,
+    /// Whether another router in front of this machine is asked to let people in.
+    pub port_mapping: bool,
     /// What is logged.
     pub log_level: LevelFilter,
     /// Whether what was carried each day is kept on disk.
     pub keep_history: bool,
+    /// The network device by which alone upstreams are reached; `None`: as the routes say.
+    pub upstream_interface: Option<String>,
     /// The name or IPv4 address that people enter.
     pub host: Option<String>,
     /// Which certificate TLS listeners show.
@@ -240,6 +248,8 @@ pub struct Upstream {
     pub proxy_header: ProxyHeader,
     /// Lets names lead into private addresses. For tests.
     pub allow_private: bool,
+    /// The network device by which alone it is reached: that of the whole configuration.
+    pub interface: Option<String>,
 }
 
 /// A host with its port, as `name:443`, `192.0.2.1:443` or `[2001:db8::1]:443`.

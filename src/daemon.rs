@@ -1,6 +1,7 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod address;
 mod days;
 mod handed;
 mod history;
@@ -33,6 +34,7 @@ use crate::control::CertificateStatus;
 use crate::decoy::{self, Decoy};
 use crate::listener::{self, Place};
 use crate::logger;
+use crate::port_mapping::PortMapping;
 use crate::side::MOST_PIPES;
 use crate::stats::Carried;
 use crate::tls::identity;
@@ -103,6 +105,7 @@ pub struct Daemon {
     terminator: Option<Terminator>,
     /// What browsers find, of each listener.
     decoys: Vec<Option<Decoy>>,
+    port_mapping: Option<PortMapping>,
     history: History,
     today: Today,
     days: Days,
@@ -141,6 +144,7 @@ impl Daemon {
             upstreams: Vec::new(),
             terminator: None,
             decoys: Vec::new(),
+            port_mapping: None,
             history: History::new(),
             today: Today::new(),
             days: Days::new(),
@@ -225,6 +229,28 @@ impl Daemon {
         }
     }
 
+    /// Closes the ports again that the router in front of this machine has opened.
+    pub fn unmap_ports(&mut self) -> impl Future<Output = ()> + use<> {
+        let mapping = self.port_mapping.take();
+        async move {
+            if let Some(mapping) = mapping {
+                mapping.end().await;
+            }
+        }
+    }
+
+    /// Has the router in front of this machine open the ports of the configuration, if it says so.
+    fn map_ports(&mut self) {
+        let wanted = self.wanted_ports();
+        match &self.port_mapping {
+            _ if !self.config.port_mapping => {
+                tokio::task::spawn_local(self.unmap_ports());
+            }
+            Some(mapping) => mapping.want(wanted),
+            None => self.port_mapping = Some(PortMapping::start(wanted)),
+        }
+    }
+
     /// Follows `config`, or changes nothing.
     fn apply(&mut self, config: Config) -> Result<(), Error> {
         let file = self.file.clone().unwrap_or_default();
@@ -256,6 +282,7 @@ impl Daemon {
             .extend(config.listeners.iter().map(|listener| listener.bind_port));
         self.config = Arc::new(config);
         self.order(sockets);
+        self.map_ports();
         Ok(())
     }
 
@@ -330,6 +357,7 @@ impl Kept {
         ours.name == config.name
             && ours.addresses == config.addresses
             && ours.allow_private == config.allow_private
+            && ours.interface == config.interface
     }
 }
 

@@ -202,6 +202,7 @@ mod tests {
             bind_port: port,
             bind_address: address.map(|address| address.parse().expect("address")),
             upstream: Arc::new(Upstream {
+                interface: None,
                 name: "chat".into(),
                 addresses: vec![HostPort {
                     host: Host::Name("chat.invalid".into()),

@@ -130,7 +130,7 @@ impl Upstream {
     pub async fn dial(&self, patience: impl Future<Output = ()>) -> Result<TcpStream, DialError> {
         let mut patience = pin!(patience);
         let candidates = self.candidates(patience.as_mut()).await?;
-        let mut race = Race::new(candidates, patience, self.config.allow_private);
+        let mut race = Race::new(candidates, patience, &self.config);
         let mut failure = DialError::TimedOut;
         while let Some(ended) = race.next().await {
             match ended.result {

@@ -110,6 +110,13 @@ fn render(name: &str, config: &Config) -> String {
         (false, _) => "left alone".to_owned(),
     };
     field(&mut out, "firewall", &firewall);
+    if config.port_mapping {
+        let text = "a router in front of this machine is asked to let people in";
+        field(&mut out, "port mapping", text);
+    }
+    if let Some(device) = &config.upstream_interface {
+        field(&mut out, "upstreams by", device);
+    }
     field(
         &mut out,
         "log",

@@ -86,6 +86,8 @@ async fn serve(options: &Options) -> Result<(), Error> {
     if let Ok(reports) = reports(&daemon).await {
         daemon.borrow_mut().save(&reports);
     }
+    let unmapped = daemon.borrow_mut().unmap_ports();
+    unmapped.await;
     // Takes the socket away.
     answers.abort();
     let _ = answers.await;

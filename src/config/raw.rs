@@ -44,6 +44,8 @@ pub(super) struct RawMain {
     pub(super) max_handshakes: Values,
     pub(super) firewall: Values,
     pub(super) src_zone: Values,
+    pub(super) port_mapping: Values,
+    pub(super) upstream_interface: Values,
     pub(super) log_level: Values,
     pub(super) keep_history: Values,
     pub(super) host: Values,

@@ -28,10 +28,12 @@ struct Service {
 /// Reads everything.
 pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Noted> {
     let main = main(&raw.main, report);
+    let interface = main.as_ref().ok();
+    let interface = interface.and_then(|main| main.upstream_interface.clone());
     let upstreams: Vec<(&str, Read)> = raw
         .upstreams
         .iter()
-        .map(|raw| (raw.name.as_str(), upstream(raw, report)))
+        .map(|raw| (raw.name.as_str(), upstream(raw, interface.clone(), report)))
         .collect();
     let trusting = !raw.main.trusted_proxy.is_empty();
     let listeners: Vec<_> = raw
@@ -85,8 +87,11 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
     let drain = seconds("drain_timeout", &raw.drain_timeout, 0..=300);
     let firewall = r.required("firewall", &raw.firewall, value::flag);
     let src_zone = r.required("src_zone", &raw.src_zone, value::zone);
+    let port_mapping = r.required("port_mapping", &raw.port_mapping, value::flag);
     let log_level = r.required("log_level", &raw.log_level, value::log_level);
     let keep_history = r.required("keep_history", &raw.keep_history, value::flag);
+    let interface = &raw.upstream_interface;
+    let interface = r.optional("upstream_interface", interface, value::device);
     let host = r.optional("host", &raw.host, value::public_host);
     let certificate = certificate(raw, &mut r);
     let media_names = r.list("media_name", &raw.media_name, value::server_name);
@@ -110,8 +115,10 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
         },
         firewall: firewall?,
         src_zone: src_zone?,
+        port_mapping: port_mapping?,
         log_level: log_level?,
         keep_history: keep_history?,
+        upstream_interface: interface?,
         host: host?,
         certificate: certificate?,
         media_names: media_names?,
@@ -137,7 +144,11 @@ fn certificate(raw: &RawMain, r: &mut Reader<'_>) -> Result<Certificate, Noted> 
     ))
 }
 
-fn upstream(raw: &Named<RawUpstream>, report: &mut Report) -> Result<Arc<Upstream>, Noted> {
+fn upstream(
+    raw: &Named<RawUpstream>,
+    interface: Option<String>,
+    report: &mut Report,
+) -> Result<Arc<Upstream>, Noted> {
     let Named { name, options } = raw;
     let mut r = Reader::new("upstream", name, report);
     if name.starts_with('@') {
@@ -158,6 +169,7 @@ fn upstream(raw: &Named<RawUpstream>, report: &mut Report) -> Result<Arc<Upstrea
         addresses,
         proxy_header: proxy_header?.unwrap_or(ProxyHeader::V1),
         allow_private: allow_private?.unwrap_or(false),
+        interface,
     }))
 }
 

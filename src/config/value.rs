@@ -142,6 +142,20 @@ pub(super) fn zone(text: &str) -> Parsed<String> {
     }
 }
 
+/// The name of a network device, as Linux has them, safe in any shell.
+pub(super) fn device(text: &str) -> Parsed<String> {
+    // IFNAMSIZ, with the end of the text.
+    const MOST: usize = 15;
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    if plain && text.len() <= MOST && !text.starts_with(['.', '-']) {
+        Ok(text.to_owned())
+    } else {
+        Err("the name of a network device is allowed: up to 15 letters, digits, _ - or .".into())
+    }
+}
+
 /// A server's name, or a dot and a domain.
 pub(super) fn server_name(text: &str) -> Parsed<String> {
     match host(text.strip_prefix('.').unwrap_or(text)) {

@@ -2,6 +2,7 @@
 //! spirit. Addresses and patience enter, the end of each attempt leaves as it comes.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{DialError, refused};
 use crate::address::is_home_of;
+use crate::config;
 use crate::shortage::Shortage;
 use crate::socket;
 
@@ -24,7 +26,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 static SHORTAGE: Shortage = Shortage::new("cannot connect to upstreams");
 
 /// A race of addresses. Dropping it gives up what is under way.
-pub(super) struct Race<P> {
+pub(super) struct Race<'a, P> {
     candidates: Arc<[SocketAddr]>,
     /// How many of them were started.
     started: usize,
@@ -33,7 +35,7 @@ pub(super) struct Race<P> {
     /// Ends when no more time is given.
     patience: P,
     is_late: bool,
-    allow_private: bool,
+    config: &'a config::Upstream,
 }
 
 /// An attempt that has ended.
@@ -50,8 +52,12 @@ struct Attempt {
     stream: TcpStream,
 }
 
-impl<P: Future<Output = ()> + Unpin> Race<P> {
-    pub(super) fn new(candidates: Arc<[SocketAddr]>, patience: P, allow_private: bool) -> Self {
+impl<'a, P: Future<Output = ()> + Unpin> Race<'a, P> {
+    pub(super) fn new(
+        candidates: Arc<[SocketAddr]>,
+        patience: P,
+        config: &'a config::Upstream,
+    ) -> Self {
         Self {
             candidates,
             started: 0,
@@ -59,7 +65,7 @@ impl<P: Future<Output = ()> + Unpin> Race<P> {
             next_start: Instant::now(),
             patience,
             is_late: false,
-            allow_private,
+            config,
         }
     }
 
@@ -116,7 +122,7 @@ impl<P: Future<Output = ()> + Unpin> Race<P> {
     fn start(&mut self, address: SocketAddr) -> Result<(), DialError> {
         self.started = self.started.saturating_add(1);
         let started = Instant::now();
-        let stream = connect(address, self.allow_private).inspect_err(|error| {
+        let stream = connect(address, self.config).inspect_err(|error| {
             if let DialError::Shortage(error) = error {
                 SHORTAGE.log(error);
             }
@@ -159,9 +165,9 @@ impl Attempt {
 }
 
 /// Starts to connect; the stream becomes writable when that has ended, well or badly.
-fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialError> {
+fn connect(address: SocketAddr, config: &config::Upstream) -> Result<TcpStream, DialError> {
     // Addresses of ours may have changed since the name was looked up.
-    if refused::reason(address.ip(), allow_private)?.is_some() {
+    if refused::reason(address.ip(), config.allow_private)?.is_some() {
         return Err(DialError::Forbidden);
     }
     let socket = Socket::new(
@@ -170,11 +176,13 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
         Some(Protocol::TCP),
     )?;
     socket::tune(&socket)?;
+    let device = config.interface.as_deref();
+    bind(&socket, device)?;
     if let Err(error) = socket.connect(&address.into()) {
         match Errno::from_io_error(&error) {
             Some(Errno::INPROGRESS) => {}
             // Which also says that no address of ours fits, but that is so without a port too.
-            Some(Errno::ADDRNOTAVAIL) if has_route(address) => {
+            Some(Errno::ADDRNOTAVAIL) if has_route(address, device) => {
                 return Err(DialError::Shortage(error));
             }
             _ => return Err(error.into()),
@@ -182,17 +190,28 @@ fn connect(address: SocketAddr, allow_private: bool) -> Result<TcpStream, DialEr
     }
     let stream = TcpStream::from_std(socket.into())?;
     // At home by the routes alone, or since a moment ago: not one byte goes there.
-    if !allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {
+    if !config.allow_private && is_home_of(stream.local_addr()?.ip(), address.ip()) {
         return Err(DialError::Forbidden);
     }
     Ok(stream)
 }
 
+/// Keeps all that `socket` sends to one network device, where there is a choice. The only way out: no
+/// route leads by another one, not even while that device is gone.
+fn bind<'a>(socket: impl Into<SockRef<'a>>, device: Option<&str>) -> io::Result<()> {
+    let Some(device) = device else {
+        return Ok(());
+    };
+    let bound = socket.into().bind_device(Some(device.as_bytes()));
+    bound.map_err(|error| io::Error::other(format!("network device {device}: {error}")))
+}
+
 /// Whether there is an address of ours from which `address` can be reached. Sends nothing.
-fn has_route(address: SocketAddr) -> bool {
+fn has_route(address: SocketAddr, device: Option<&str>) -> bool {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
+    UdpSocket::bind((any, 0))
+        .is_ok_and(|socket| bind(&socket, device).is_ok() && socket.connect(address).is_ok())
 }

@@ -135,7 +135,7 @@ impl Upstream {
     /// Connects to `address` once, and says how it does.
     async fn check(&self, address: SocketAddr, connect_timeout: Duration) -> Health {
         let patience = pin!(sleep(connect_timeout));
-        let mut race = Race::new(Arc::from([address]), patience, self.config.allow_private);
+        let mut race = Race::new(Arc::from([address]), patience, &self.config);
         let Some(ended) = race.next().await else {
             return Health::Unknown;
         };

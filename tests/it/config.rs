@@ -137,7 +137,11 @@ prop_compose! {
         let upstreams: Vec<_> = upstreams
             .into_iter()
             .zip(["chat", "media", "u_3"])
-            .map(|(upstream, name)| Arc::new(Upstream { name: name.to_owned(), ..upstream }))
+            .map(|(upstream, name)| Arc::new(Upstream {
+                name: name.to_owned(),
+                interface: main.upstream_interface.clone(),
+                ..upstream
+            }))
             .collect();
         let ports = ports.into_iter().zip(bind_ports);
         let listeners: Vec<_> = (0..)
@@ -178,6 +182,8 @@ prop_compose! {
         counts in [0..=27_500_u32, 0..=27_500, 0..=27_500],
         timeouts in [1..=60_u64, 1..=120, 1..=86_400, 1..=3_600, 0..=300],
         src_zone in "[a-zA-Z0-9_.-]{1,32}",
+        port_mapping in any::<bool>(),
+        upstream_interface in option::of("[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}"),
         log_level in select(LevelFilter::iter().collect::<Vec<_>>()),
         host in option::of(name().prop_union(any::<Ipv4Addr>().prop_map(|a| a.to_string()).boxed())),
         pair in option::of(["/[ -\\[\\]-~]{0,20}[a-z]", "/[a-z '#;]{0,20}[a-z]"]),
@@ -199,7 +205,9 @@ prop_compose! {
             firewall,
             keep_history,
             src_zone,
+            port_mapping,
             log_level,
+            upstream_interface,
             host,
             certificate: pair.map_or(Certificate::Own, |[cert, key]| Certificate::Operator {
                 cert: cert.replace('"', "").into(),
@@ -226,7 +234,7 @@ prop_compose! {
         // A list counts once what it has twice.
         let mut addresses: Vec<_> = addresses.collect();
         addresses.dedup();
-        Upstream { name: String::new(), addresses, proxy_header, allow_private }
+        Upstream { name: String::new(), addresses, proxy_header, allow_private, interface: None }
     }
 }
 

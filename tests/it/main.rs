@@ -7,6 +7,7 @@
 
 mod support;
 
+mod address;
 mod admission;
 mod bulk;
 mod cable;
@@ -37,6 +38,7 @@ mod metrics_format;
 mod one_port;
 mod outside;
 mod package;
+mod port_mapping;
 mod pressure;
 mod privacy;
 mod proxy_header;
@@ -59,6 +61,7 @@ mod tls;
 mod tls_attacks;
 mod tls_changes;
 mod tls_conversations;
+mod two_wans;
 mod uci_agreement;
 mod upstream;
 mod workers;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 22] = [
     ("address", &[]),
     (
         "admission",
@@ -18,6 +18,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
+    ("port_mapping", &["address"]),
     ("proxy_header", &[]),
     ("relay", &["deadline", "side", "stats"]),
     ("sandbox", &[]),

@@ -160,7 +160,7 @@ fn a_poisoned_name_opens_no_home() {
         }
 
         // An address that became ours after the name was looked up.
-        let ended = Race::new(Arc::from([own]), pin!(sleep(TIMEOUT)), false)
+        let ended = Race::new(Arc::from([own]), pin!(sleep(TIMEOUT)), upstream.config())
             .next()
             .await
             .unwrap();

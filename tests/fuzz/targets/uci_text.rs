@@ -29,6 +29,8 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
     main.flag("firewall", config.firewall);
     main.flag("keep_history", config.keep_history);
     main.option("src_zone", &config.src_zone);
+    main.flag("port_mapping", config.port_mapping);
+    main.list("upstream_interface", &config.upstream_interface);
     main.option("log_level", config.log_level.as_str().to_ascii_lowercase());
     main.list("host", &config.host);
     if let Certificate::Operator { cert, key } = &config.certificate {

@@ -9,6 +9,7 @@
 //! | `{"request":"certificate"}` | `{"text":"…"}`, for people |
 //! | `{"request":"check","text":"…"}` | `{"check":…}` with a [`Check`] |
 //! | `{"request":"days"}` | `{"days":[…]}` with a [`Day`] for each of up to thirty, today last |
+//! | `{"request":"doctor","begin":true}` | `{"doctor":…}` with an [`Examination`] |
 //! | `{"request":"history"}` | `{"history":…}` with a [`History`] |
 //! | `{"request":"metrics"}` | `{"text":"…"}`, OpenMetrics |
 //! | `{"request":"new_certificate"}` | `{"certificate":…}` with a [`CertificateStatus`] |
@@ -34,9 +35,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Step;
 use crate::stats::Carried;
 
-pub use client::{ask, link, text};
+pub use client::{ask, examination, link, text};
 pub use request::{Request, TEXT_MAX};
 pub use server::{Control, REQUEST_TIMEOUT};
 
@@ -64,6 +66,11 @@ pub enum Answer {
     Days {
         /// Up to thirty, today last.
         days: Vec<Day>,
+    },
+    /// To [`Request::Doctor`].
+    Doctor {
+        /// What was found so far.
+        doctor: Examination,
     },
     /// To [`Request::History`].
     History {
@@ -267,6 +274,15 @@ pub struct Check {
     pub errors: Vec<String>,
     /// What is odd about it: options that this version does not know.
     pub warnings: Vec<String>,
+}
+
+/// How the daemon looked at itself.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Examination {
+    /// Whether it still does.
+    pub running: bool,
+    /// What was found, in turn.
+    pub steps: Vec<Step>,
 }
 
 /// What was carried on a day, and for how many people.

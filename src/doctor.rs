@@ -1,23 +1,25 @@
 //! Looks at a proxy as a phone would: what people enter in WhatsApp's form in, one [`Step`] after the
 //! other out, each with its likely cause where it failed. Never looks at this machine's own proxy
-//! from within, and tries no other host or port than those.
+//! from within, which [`home`] does, and tries no other host or port than those.
 
 mod authorities;
 mod chat;
 mod greeting;
+pub mod home;
 mod media;
 mod name;
 mod noise;
 mod tls;
 mod verifier;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -28,10 +30,10 @@ use crate::share::Form;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was looked at, and how it is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Step {
     /// What it is called, the same in every version.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it ended.
     pub result: Verdict,
     /// What it took.
@@ -43,7 +45,7 @@ pub struct Step {
 }
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It is not as it must be.
@@ -91,20 +93,7 @@ struct Failed {
 pub async fn examine(proxy: &Form, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
     let address = steps.first(NAME, name::find(&proxy.host)).await;
-
-    let port = proxy.chat_port;
-    let chat = steps.next(CHAT_PORT, address, |to| dial(to, port)).await;
-    let chat = if proxy.chat_tls {
-        let shake_hands = |socket| chat::shake_hands(socket, &proxy.host);
-        steps.next(CHAT_TLS, chat, shake_hands).await
-    } else {
-        chat.map(Chat::Plain)
-    };
-    steps.next(CHAT_NOISE, chat, chat::greet).await;
-
-    let port = proxy.media_port;
-    let media = steps.next(MEDIA_PORT, address, |to| dial(to, port)).await;
-    steps.next(MEDIA_TLS, media, media::shake_hands).await;
+    steps.at(address, proxy).await;
 }
 
 /// Whether people can use a proxy that is so.
@@ -142,6 +131,23 @@ struct Steps<R>(R);
 // === impl Steps ===
 
 impl<R: FnMut(Step)> Steps<R> {
+    /// Does the steps at the ports of `proxy`, which is at `address`, if that was found.
+    async fn at(&mut self, address: Option<Ipv4Addr>, proxy: &Form) {
+        let port = proxy.chat_port;
+        let chat = self.next(CHAT_PORT, address, |to| dial(to, port)).await;
+        let chat = if proxy.chat_tls {
+            let shake_hands = |socket| chat::shake_hands(socket, &proxy.host);
+            self.next(CHAT_TLS, chat, shake_hands).await
+        } else {
+            chat.map(Chat::Plain)
+        };
+        self.next(CHAT_NOISE, chat, chat::greet).await;
+
+        let port = proxy.media_port;
+        let media = self.next(MEDIA_PORT, address, |to| dial(to, port)).await;
+        self.next(MEDIA_TLS, media, media::shake_hands).await;
+    }
+
     /// Does a step that needs no other. What the next ones begin with, where it ended well.
     async fn first<T>(
         &mut self,
@@ -166,7 +172,7 @@ impl<R: FnMut(Step)> Steps<R> {
         };
         let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         (self.0)(Step {
-            name,
+            name: name.into(),
             result,
             milliseconds,
             what,
@@ -189,7 +195,7 @@ impl<R: FnMut(Step)> Steps<R> {
             return self.first(kind, act(before)).await;
         }
         (self.0)(Step {
-            name: kind.0,
+            name: kind.0.into(),
             result: Verdict::Skipped,
             milliseconds: 0,
             what: String::new(),

@@ -62,6 +62,6 @@ fn main() -> ExitCode {
         Command::Share { qr } => share::run(&options, qr),
         Command::Metrics => metrics::run(&options),
         Command::Certificate { new } => certificate::run(&options, new),
-        Command::Doctor(arguments) => return doctor::run(arguments),
+        Command::Doctor(arguments) => return doctor::run(&options, &arguments),
     })
 }

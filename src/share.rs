@@ -43,24 +43,9 @@ pub enum BadLink {
     Parameter(&'static str),
 }
 
-/// The link to the proxy on `host`, with the public ports of the first chat listener, TLS before
-/// raw, and the first media listener. One that wants a PROXY header is for a load balancer, not for
-/// people.
+/// The link to the proxy on `host`, with the public ports for chat and for media.
 pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListener> {
-    let first = |service: &str, tls: bool| {
-        let mut listeners = listeners.iter().filter(|one| !one.accept_proxy);
-        listeners.find(|one| one.service == service && one.tls == tls)
-    };
-    let auto = first("auto", true);
-    let chat = first("chat", true).or(auto).or(first("chat", false));
-    let chat = chat.ok_or(NoListener("chat"))?;
-    // Who opens one port for all shares one.
-    let media = if chat.service == "auto" {
-        auto
-    } else {
-        first("media", false).or(auto)
-    };
-    let media = media.ok_or(NoListener("media"))?;
+    let (chat, media) = find(listeners)?;
     Ok(Share {
         link: format!(
             "{BEGINNING}host={}&chatPort={}&mediaPort={}&chatTLS={}",
@@ -75,6 +60,28 @@ pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListen
         chat_tls: chat.tls,
         hints: Vec::new(),
     })
+}
+
+/// The listeners that people are given: the first for chat, TLS before raw, and the first for media.
+/// One that wants a PROXY header is for a load balancer, not for people.
+pub fn find(
+    listeners: &[ListenerStatus],
+) -> Result<(&ListenerStatus, &ListenerStatus), NoListener> {
+    let first = |service: &str, tls: bool| {
+        let mut listeners = listeners.iter().filter(|one| !one.accept_proxy);
+        listeners.find(|one| one.service == service && one.tls == tls)
+    };
+    let auto = first("auto", true);
+    let chat = first("chat", true).or(auto).or(first("chat", false));
+    let chat = chat.ok_or(NoListener("chat"))?;
+    // Who opens one port for all shares one.
+    let media = if chat.service == "auto" {
+        auto
+    } else {
+        first("media", false).or(auto)
+    };
+    let media = media.ok_or(NoListener("media"))?;
+    Ok((chat, media))
 }
 
 // === impl Form ===

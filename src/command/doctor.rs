@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::runtime;
 
 use super::table::wrap;
-use super::{Error, finish, print};
+use super::{Error, Options, finish, print};
+use crate::control;
 use crate::doctor::{Step, Verdict, examine, works};
 use crate::one_line::OneLine;
 use crate::share::Form;
@@ -16,16 +19,17 @@ use crate::share::Form;
 /// Which proxy, and how it is to be told.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The proxy's name or IPv4 address, or the link that sets WhatsApp up for it
-    host: String,
+    /// The proxy's name or IPv4 address, or the link that sets WhatsApp up for it; without, the proxy
+    /// that runs on this machine looks at itself
+    host: Option<String>,
     /// The port for chat [default: the link's, or 443]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "host")]
     chat_port: Option<NonZeroU16>,
     /// The port for media [default: the link's, or 587]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "host")]
     media_port: Option<NonZeroU16>,
     /// Chat goes without TLS
-    #[arg(long)]
+    #[arg(long, requires = "host")]
     plain: bool,
     /// Print JSON, once all is known
     #[arg(long)]
@@ -44,17 +48,20 @@ struct Report<'a> {
 }
 
 /// Looks at a proxy from here and prints what each step found. Fails where people cannot use it.
-pub fn run(arguments: Arguments) -> ExitCode {
-    match look(arguments) {
+pub fn run(options: &Options, arguments: &Arguments) -> ExitCode {
+    let looked = match &arguments.host {
+        Some(host) => look(form(host, arguments), arguments.json),
+        None => look_within(options, arguments.json),
+    };
+    match looked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => finish(Err(error)),
     }
 }
 
-fn look(arguments: Arguments) -> Result<bool, Error> {
-    let json = arguments.json;
-    let form = form(arguments)?;
+fn look(form: Result<Form, Error>, json: bool) -> Result<bool, Error> {
+    let form = form?;
     let mut steps = Vec::new();
     let mut printed = Ok(());
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -87,12 +94,44 @@ fn look(arguments: Arguments) -> Result<bool, Error> {
     Ok(works)
 }
 
+/// Has the proxy of this machine look at itself.
+fn look_within(options: &Options, json: bool) -> Result<bool, Error> {
+    let control = options.control()?;
+    let mut shown = 0;
+    let mut begin = true;
+    loop {
+        let (line, found) = control::examination(&control, begin)?;
+        begin = false;
+        if !json {
+            for step in found.steps.iter().skip(shown) {
+                print(&lines(step))?;
+            }
+            shown = found.steps.len();
+        }
+        if !found.running {
+            let works = works(&found.steps);
+            print(match (json, works) {
+                (true, _) => &line,
+                (false, true) => {
+                    "\nAll is well within. From outside only another place can tell.\n"
+                }
+                (false, false) => "\nPeople cannot use this proxy as it is.\n",
+            })?;
+            return Ok(works);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Between two questions of what was found.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// What is looked at: the link's, where it is one, but for what is said beside it.
-fn form(arguments: Arguments) -> Result<Form, Error> {
-    let mut form = if arguments.host.contains("://") {
-        Form::from_link(&arguments.host)?
+fn form(host: &str, arguments: &Arguments) -> Result<Form, Error> {
+    let mut form = if host.contains("://") {
+        Form::from_link(host)?
     } else {
-        Form::new(arguments.host)
+        Form::new(host.to_owned())
     };
     form.chat_port = arguments.chat_port.unwrap_or(form.chat_port);
     form.media_port = arguments.media_port.unwrap_or(form.media_port);

@@ -14,10 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::check::judge;
-use super::{BUILT_IN, Error, Options, certificate, finish, metrics, status};
+use super::{BUILT_IN, Error, Options, certificate, finish, metrics, status as table};
 use crate::config::Loaded;
-use crate::control::{Answer, Control, Request};
+use crate::control::{Answer, Control, Examination, Request, Status};
 use crate::daemon::{Daemon, INTERVAL};
+use crate::doctor::home;
 use crate::worker::Report;
 use crate::{logger, paths, sandbox};
 
@@ -55,10 +56,12 @@ async fn serve(options: &Options) -> Result<(), Error> {
     let daemon = Rc::new(RefCell::new(daemon));
 
     let answering = Rc::clone(&daemon);
+    let examination = Rc::default();
     let answers = tokio::task::spawn_local(async move {
         // One task for both: its code is larger than what it runs.
         let mut samples = pin!(sample(&answering));
-        let mut served = pin!(control.serve(async |request| answer(&answering, request).await));
+        let mut served =
+            pin!(control.serve(async |request| answer(&answering, &examination, request).await));
         poll_fn(|cx| {
             let Poll::Pending = samples.as_mut().poll(cx);
             served.as_mut().poll(cx)
@@ -98,7 +101,11 @@ async fn serve(options: &Options) -> Result<(), Error> {
 const NO_CERTIFICATE: &str = "no certificate is in use: no listener has option tls '1'";
 
 /// What the control socket answers.
-async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, String> {
+async fn answer(
+    daemon: &RefCell<Daemon>,
+    examination: &Rc<RefCell<Examination>>,
+    request: Request,
+) -> Result<Answer, String> {
     Ok(match request {
         Request::Check { text } => Answer::Check {
             check: judge(&text),
@@ -107,6 +114,19 @@ async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, St
             let reports = reports(daemon).await?;
             let days = daemon.borrow().days(&reports);
             Answer::Days { days }
+        }
+        Request::Doctor { begin } => {
+            if begin && !examination.borrow().running {
+                *examination.borrow_mut() = Examination {
+                    running: true,
+                    steps: Vec::new(),
+                };
+                let status = status(daemon).await?;
+                tokio::task::spawn_local(examine(status, Rc::clone(examination)));
+            }
+            Answer::Doctor {
+                doctor: examination.borrow().clone(),
+            }
         }
         Request::History => Answer::History {
             history: daemon.borrow().history(),
@@ -118,20 +138,32 @@ async fn answer(daemon: &RefCell<Daemon>, request: Request) -> Result<Answer, St
             share: daemon.borrow().share(host.as_deref())?,
         },
         Request::Certificate | Request::Metrics | Request::Status | Request::StatusText => {
-            let reports = reports(daemon).await?;
-            let status = daemon.borrow().status(&reports);
+            let status = status(daemon).await?;
             let text = match request {
                 Request::Certificate => match &status.certificate {
                     Some(certificate) => certificate::render(certificate),
                     None => return Err(NO_CERTIFICATE.into()),
                 },
                 Request::Metrics => metrics::render(&status),
-                Request::StatusText => status::render(&status),
+                Request::StatusText => table::render(&status),
                 _ => return Ok(Answer::Status(Box::new(status))),
             };
             Answer::Text { text }
         }
     })
+}
+
+/// Looks at the daemon, which fares as `status` says, and keeps what is found.
+async fn examine(status: Status, examination: Rc<RefCell<Examination>>) {
+    let keep = |step| examination.borrow_mut().steps.push(step);
+    home::examine(&status, keep).await;
+    examination.borrow_mut().running = false;
+}
+
+/// How the daemon fares.
+async fn status(daemon: &RefCell<Daemon>) -> Result<Status, String> {
+    let reports = reports(daemon).await?;
+    Ok(daemon.borrow().status(&reports))
 }
 
 /// Has the daemon keep what its history is made of, for ever.

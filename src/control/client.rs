@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Error, REQUEST_TIMEOUT, Request};
+use super::{Error, Examination, REQUEST_TIMEOUT, Request};
 use crate::one_line::OneLine;
 
 /// Asks the daemon that listens at `path` for text. Control characters but ends of lines are
@@ -27,6 +27,14 @@ pub fn link(path: &Path) -> Result<(String, Vec<String>), Error> {
     let line = ask(path, Request::Share { host: None })?;
     let Shared { share } = parse(path, &line)?;
     Ok((OneLine(&share.link).to_string(), share.hints))
+}
+
+/// Asks the daemon that listens at `path` how it looks at itself, and has it `begin` that: the line of its
+/// answer, and what that says.
+pub fn examination(path: &Path, begin: bool) -> Result<(String, Examination), Error> {
+    let line = ask(path, Request::Doctor { begin })?;
+    let Examined { doctor } = parse(path, &line)?;
+    Ok((line, doctor))
 }
 
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
@@ -104,6 +112,11 @@ struct Refusal {
 #[derive(Deserialize)]
 struct Text {
     text: String,
+}
+
+#[derive(Deserialize)]
+struct Examined {
+    doctor: Examination,
 }
 
 #[derive(Deserialize)]

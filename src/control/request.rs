@@ -15,6 +15,12 @@ pub enum Request {
     },
     /// What was carried on each of the last thirty days: [`Answer::Days`](super::Answer::Days).
     Days,
+    /// Has the daemon look at itself, unless it does already, and tells what was found so far:
+    /// [`Answer::Doctor`](super::Answer::Doctor).
+    Doctor {
+        /// Whether to begin anew; no: only to tell.
+        begin: bool,
+    },
     /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).
     History,
     /// How the daemon fares, as OpenMetrics text: [`Answer::Text`](super::Answer::Text).
@@ -61,6 +67,8 @@ struct Line {
     host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begin: Option<bool>,
 }
 
 /// The name of a request.
@@ -70,6 +78,7 @@ enum Word {
     Certificate,
     Check,
     Days,
+    Doctor,
     History,
     Metrics,
     NewCertificate,
@@ -92,6 +101,9 @@ impl TryFrom<Line> for Request {
                 Self::Check { text }
             }
             Word::Days => Self::Days,
+            Word::Doctor => Self::Doctor {
+                begin: line.begin.unwrap_or_default(),
+            },
             Word::History => Self::History,
             Word::Metrics => Self::Metrics,
             Word::NewCertificate => Self::NewCertificate,
@@ -104,21 +116,32 @@ impl TryFrom<Line> for Request {
 
 impl From<Request> for Line {
     fn from(request: Request) -> Self {
-        let (request, host, text) = match request {
-            Request::Certificate => (Word::Certificate, None, None),
-            Request::Check { text } => (Word::Check, None, Some(text)),
-            Request::Days => (Word::Days, None, None),
-            Request::History => (Word::History, None, None),
-            Request::Metrics => (Word::Metrics, None, None),
-            Request::NewCertificate => (Word::NewCertificate, None, None),
-            Request::Share { host } => (Word::Share, host, None),
-            Request::Status => (Word::Status, None, None),
-            Request::StatusText => (Word::StatusText, None, None),
-        };
-        Self {
+        let of = |request| Self {
             request,
-            host,
-            text,
+            host: None,
+            text: None,
+            begin: None,
+        };
+        match request {
+            Request::Certificate => of(Word::Certificate),
+            Request::Check { text } => Self {
+                text: Some(text),
+                ..of(Word::Check)
+            },
+            Request::Days => of(Word::Days),
+            Request::Doctor { begin } => Self {
+                begin: Some(begin),
+                ..of(Word::Doctor)
+            },
+            Request::History => of(Word::History),
+            Request::Metrics => of(Word::Metrics),
+            Request::NewCertificate => of(Word::NewCertificate),
+            Request::Share { host } => Self {
+                host,
+                ..of(Word::Share)
+            },
+            Request::Status => of(Word::Status),
+            Request::StatusText => of(Word::StatusText),
         }
     }
 }

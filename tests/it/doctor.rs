@@ -59,6 +59,54 @@ fn a_proxy_that_works_is_said_to_work_step_by_step() {
 }
 
 #[test]
+fn a_proxy_that_works_finds_itself_well() {
+    let stage = Stage::new(|setup| setup.main("host", "proxy.example"));
+    let ended = stage.daemon.ask("doctor", &[]);
+    let text = ended.success();
+    for part in [
+        "ok       configuration ",
+        "ok       clock ",
+        "ok       route ",
+        "ok       upstreams ",
+        "ok       chat_noise ",
+        "ok       media_tls ",
+        "\n\nAll is well within. From outside only another place can tell.\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    let json = stage.daemon.ask("doctor", &["--json"]).success();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["doctor"]["running"], false);
+    assert_eq!(json["doctor"]["steps"].as_array().unwrap().len(), 11);
+}
+
+#[test]
+fn a_proxy_whose_upstreams_are_away_says_so() {
+    let away = refusing();
+    let stage = Stage::new(|setup| {
+        setup
+            .with(upstream("chat", away, "none"))
+            .with(upstream("media", away, "none"))
+    });
+    stage.daemon.until("they are seen to be down", |status| {
+        status.upstream("chat")["health"] == "down" && status.upstream("media")["health"] == "down"
+    });
+    let ended = stage.daemon.ask("doctor", &[]);
+    assert_eq!(ended.status.code(), Some(1));
+    let text = ended.stdout;
+    assert!(text.contains("failed   upstreams "), "{text}");
+    assert!(
+        text.contains("the router is offline, or its network blocks WhatsApp"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n\nPeople cannot use this proxy as it is.\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn one_port_for_all_works_and_so_does_chat_without_tls() {
     let stage = Stage::new(|setup| setup);
     let all = stage.port("all");
@@ -356,6 +404,7 @@ impl Stage {
         let authority = self_signed(&folder, "authority", ECDSA);
         let chat = whatsapp::chat();
         let media = whatsapp::media(&signed_by(&authority, &folder, MEDIA_HOST));
+        let trusts = format!("SSL_CERT_FILE={}", authority.cert.display());
         let setup = Setup::new()
             .with(upstream("chat", chat.address(), "none"))
             .with(upstream("media", media.address(), "none"))
@@ -364,7 +413,8 @@ impl Stage {
             .with(listener("media_in", "media"))
             .with(listener("all", "auto").option("tls", 1));
         Self {
-            daemon: Daemon::start(&change(setup)),
+            // For when it looks at itself.
+            daemon: Daemon::start_under(&["env", &trusts], &change(setup)),
             folder,
             authorities: authority.cert.clone(),
             authority,

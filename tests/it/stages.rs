@@ -14,7 +14,12 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
     ("aside", &[]),
     ("deadline", &[]),
     ("decoy", &["config"]),
-    ("doctor", &["address", "aside", "config", "share", "tls"]),
+    (
+        "doctor",
+        &[
+            "address", "aside", "config", "control", "share", "tls", "upstream",
+        ],
+    ),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),

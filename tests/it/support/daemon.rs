@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
@@ -217,9 +217,9 @@ impl Daemon {
         stream.set_read_timeout(Some(SOON)).unwrap();
         // The end of a line that is too long is not read.
         let _ = stream.write_all(format!("{request}\n").as_bytes());
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        serde_json::from_slice(&answer).unwrap()
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
     }
 
     /// Waits for its end.

@@ -1,0 +1,190 @@
+//! Looks at the proxy of this machine from within: what the daemon knows of itself in, one [`Step`]
+//! after the other out, and then what a phone would see at the ports that the daemon listens on.
+//! What is outside of it, as the port at the provider's end, it cannot see.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use time::OffsetDateTime;
+
+use super::{Done, Failed, Kind, Step, Steps};
+use crate::control::{ListenerStatus, Status};
+use crate::share::{Form, find};
+use crate::upstream::Health;
+
+const CONFIGURATION: Kind = Kind("configuration", "");
+const CLOCK: Kind = Kind("clock", "");
+const ADDRESS: Kind = Kind("address", "");
+const ROUTE: Kind = Kind("route", "");
+const UPSTREAMS: Kind = Kind("upstreams", "");
+const PORTS: Kind = Kind("ports", "");
+
+/// Before this was written, in seconds since 1970.
+const LONG_AGO: i64 = 1_790_000_000;
+
+/// Looks at the proxy that fares as `status` says, and reports each step as it ends.
+pub async fn examine(status: &Status, report: impl FnMut(Step)) {
+    let mut steps = Steps(report);
+    steps
+        .first(CONFIGURATION, async { configuration(status) })
+        .await;
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    steps.first(CLOCK, async { clock(now) }).await;
+    steps.first(ADDRESS, async { address(status) }).await;
+    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    steps.first(ROUTE, async { route(&routes) }).await;
+    steps.first(UPSTREAMS, async { upstreams(status) }).await;
+    if let Some(form) = steps.first(PORTS, async { ports(status) }).await {
+        steps.at(Some(Ipv4Addr::LOCALHOST), &form).await;
+    }
+}
+
+fn configuration(status: &Status) -> Result<Done<()>, Failed> {
+    if let Some(error) = status.configuration_errors.first() {
+        return Err(Failed::because(
+            error,
+            "the configuration from before stays in use",
+        ));
+    }
+    match status.service_problems.first() {
+        Some(problem) => Err(Failed::because(
+            problem,
+            "the router could not be set up as it says",
+        )),
+        None => Ok(Done::new("in use", ())),
+    }
+}
+
+fn clock(now: i64) -> Result<Done<()>, Failed> {
+    if now < LONG_AGO {
+        return Err(Failed::because(
+            "not set",
+            "the router has not learnt the time: its certificate and its days are wrong until it has",
+        ));
+    }
+    Ok(Done::new("set", ()))
+}
+
+/// Whether people can find the way here.
+fn address(status: &Status) -> Result<Done<()>, Failed> {
+    let hints = (!status.hints.is_empty()).then(|| status.hints.join("; "));
+    match &status.address.host {
+        Some(host) => Ok(Done {
+            what: host.clone(),
+            warning: hints,
+            value: (),
+        }),
+        None => Err(Failed::because(
+            "none that people could enter",
+            "this router has no IPv4 address toward the Internet: is it connected?",
+        )),
+    }
+}
+
+/// Whether answers leave by the way that people come in, as far as the table of routes tells
+/// (`proc_net(5)`): the device, the target and so on, in columns.
+fn route(table: &str) -> Result<Done<()>, Failed> {
+    let mut lines = table.lines().skip(1).map(str::split_ascii_whitespace);
+    let default = lines.find_map(|mut words| {
+        let device = words.next()?;
+        (words.next()? == "00000000").then_some(device)
+    });
+    let Some(device) = default else {
+        return Err(Failed::because("no default route", "the router is offline"));
+    };
+    let is_tunnel = ["tun", "tap", "wg", "zt", "tailscale", "ppp-vpn", "vpn"]
+        .iter()
+        .any(|kind| device.starts_with(kind));
+    Ok(Done {
+        what: format!("by {device}"),
+        warning: is_tunnel.then(|| {
+            "answers leave through a VPN, and do not reach who came in by another way: leave waproxy out of it"
+                .to_owned()
+        }),
+        value: (),
+    })
+}
+
+fn upstreams(status: &Status) -> Result<Done<()>, Failed> {
+    let mut names = Vec::new();
+    for upstream in &status.upstreams {
+        if upstream.health == Health::Down {
+            let error = upstream
+                .last_error
+                .as_deref()
+                .unwrap_or("no address answers");
+            let is_filtered = upstream.addresses.iter().all(|address| {
+                let error = address.last_error.as_deref();
+                error.is_some_and(|error| error.starts_with("refused"))
+            });
+            let cause = if upstream.addresses.is_empty() {
+                "this router's DNS does not know WhatsApp's names, or a filter of it, as against rebinding, \
+                 swallows the answer"
+            } else if is_filtered {
+                "this router's DNS gives private addresses for WhatsApp's names: a filter, or a forgery"
+            } else {
+                "the router is offline, or its network blocks WhatsApp"
+            };
+            return Err(Failed::because(
+                format!("{}: {error}", upstream.name),
+                cause,
+            ));
+        }
+        names.push(upstream.name.as_str());
+    }
+    Ok(Done::new(names.join(", "), ()))
+}
+
+/// The ports that people are given, as the daemon listens on them.
+fn ports(status: &Status) -> Result<Done<Form>, Failed> {
+    let (chat, media) = find(&status.listeners)
+        .map_err(|error| Failed::because(error, "the configuration opens no port for phones"))?;
+    let bound = |listener: &ListenerStatus| match listener.bind_address {
+        None => Ok(listener.bind_port),
+        Some(address) if address.is_loopback() => Ok(listener.bind_port),
+        Some(address) => Err(Failed::because(
+            address,
+            "it is looked at on loopback alone",
+        )),
+    };
+    let form = Form {
+        host: Ipv4Addr::LOCALHOST.to_string(),
+        chat_port: bound(chat)?.try_into().map_err(|_| unbound())?,
+        chat_tls: chat.tls,
+        media_port: bound(media)?.try_into().map_err(|_| unbound())?,
+    };
+    let what = format!("{} for chat, {} for media", chat.port, media.port);
+    Ok(Done::new(what, form))
+}
+
+fn unbound() -> Failed {
+    Failed::because("port 0", "nothing listens there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Iface\tDestination\tGateway\tFlags\n";
+
+    #[test]
+    fn a_default_route_through_a_tunnel_is_told() {
+        let found = |lines: &str| {
+            route(&format!("{HEAD}{lines}")).map(|done| (done.what, done.warning.is_some()))
+        };
+        let by = |device: &str, warns| Ok((format!("by {device}"), warns));
+        let told = |found: Result<_, Failed>| found.map_err(|failed| failed.what);
+        assert_eq!(
+            told(found("eth1\t0001A8C0\t00000000\nwan\t00000000\t0101A8C0\n")),
+            by("wan", false)
+        );
+        assert_eq!(told(found("wg0\t00000000\t00000000\n")), by("wg0", true));
+        assert_eq!(told(found("")), Err("no default route".to_owned()));
+    }
+
+    #[test]
+    fn a_clock_of_long_ago_is_not_set() {
+        assert!(clock(86_400).is_err());
+        assert!(clock(LONG_AGO).is_ok());
+    }
+}

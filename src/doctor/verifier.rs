@@ -10,7 +10,7 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 /// Takes any certificate whose key signed the handshake.
 #[derive(Debug)]
-pub(super) struct AnyCertificate(pub(super) WebPkiSupportedAlgorithms);
+pub(super) struct AnyCertificate(WebPkiSupportedAlgorithms);
 
 // === impl AnyCertificate ===
 

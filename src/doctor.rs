@@ -2,6 +2,7 @@
 //! other out, each with its likely cause where it failed. Never looks at this machine's own proxy
 //! from within, and tries no other host or port than those.
 
+mod algorithms;
 mod authorities;
 mod chat;
 mod greeting;

@@ -2,6 +2,7 @@
 //! other out, each with its likely cause where it failed. Never looks at this machine's own proxy
 //! from within, which [`home`] does, and tries no other host or port than those.
 
+mod algorithms;
 mod authorities;
 mod chat;
 mod greeting;
@@ -155,30 +156,34 @@ impl<R: FnMut(Step)> Steps<R> {
         act: impl Future<Output = Result<Done<T>, Failed>>,
     ) -> Option<T> {
         let start = Instant::now();
-        let ended = timeout(PATIENCE, act).await;
-        let ended = ended.unwrap_or_else(|_| Err(Failed::because("no answer", silence)));
-        let (result, what, cause, value) = match ended {
-            Ok(Done {
-                what,
-                warning: None,
-                value,
-            }) => (Verdict::Ok, what, None, Some(value)),
-            Ok(Done {
-                what,
-                warning,
-                value,
-            }) => (Verdict::Warning, what, warning, Some(value)),
-            Err(Failed { what, cause }) => (Verdict::Failed, what, Some(cause.into()), None),
+        let (ended, value) = match timeout(PATIENCE, act).await {
+            Ok(Ok(done)) => (Ok((done.what, done.warning)), Some(done.value)),
+            Ok(Err(failed)) => (Err(failed), None),
+            Err(_) => (Err(Failed::because("no answer", silence)), None),
         };
-        let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.report(name, start.elapsed(), ended);
+        value
+    }
+
+    /// Of no type that differs from step to step, so that it is in the program once.
+    fn report(
+        &mut self,
+        name: &'static str,
+        took: Duration,
+        ended: Result<(String, Option<String>), Failed>,
+    ) {
+        let (result, what, cause) = match ended {
+            Ok((what, None)) => (Verdict::Ok, what, None),
+            Ok((what, warning)) => (Verdict::Warning, what, warning),
+            Err(Failed { what, cause }) => (Verdict::Failed, what, Some(cause.into())),
+        };
         (self.0)(Step {
             name: name.into(),
             result,
-            milliseconds,
+            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             what,
             cause,
         });
-        value
     }
 
     /// Does a step that begins with what another gave, and is skipped where that failed.

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, Error, ProtocolVersion, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::algorithms::ALGORITHMS;
 use super::verifier::AnyCertificate;
 use crate::tls::provider::provider;
 
@@ -50,10 +51,8 @@ enum State {
 
 /// A client that verifies with `roots`, or not at all without. One per connection: nothing resumes.
 pub(super) fn client(roots: Option<RootCertStore>) -> Result<Arc<ClientConfig>, Error> {
-    // For what is signed, and nothing else of it.
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
     let provider = CryptoProvider {
-        signature_verification_algorithms: algorithms,
+        signature_verification_algorithms: ALGORITHMS,
         ..provider()
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -62,7 +61,7 @@ pub(super) fn client(roots: Option<RootCertStore>) -> Result<Arc<ClientConfig>, 
         Some(roots) => builder.with_root_certificates(roots),
         None => builder
             .dangerous()
-            .with_custom_certificate_verifier(AnyCertificate::new(algorithms)),
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate)),
     }
     .with_no_client_auth();
     config.resumption = Resumption::disabled();

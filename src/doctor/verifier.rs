@@ -1,24 +1,18 @@
 //! A certificate of a proxy in, that it will do out: phones take any, since what they say inside is
 //! encrypted for WhatsApp. Its key must be the server's own all the same.
 
-use std::sync::Arc;
-
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
+use super::algorithms::ALGORITHMS;
+
 /// Takes any certificate whose key signed the handshake.
 #[derive(Debug)]
-pub(super) struct AnyCertificate(pub(super) WebPkiSupportedAlgorithms);
+pub(super) struct AnyCertificate;
 
 // === impl AnyCertificate ===
-
-impl AnyCertificate {
-    pub(super) fn new(algorithms: WebPkiSupportedAlgorithms) -> Arc<Self> {
-        Arc::new(Self(algorithms))
-    }
-}
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -38,7 +32,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0)
+        verify_tls12_signature(message, certificate, signature, &ALGORITHMS)
     }
 
     fn verify_tls13_signature(
@@ -47,10 +41,10 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
+        verify_tls13_signature(message, certificate, signature, &ALGORITHMS)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        ALGORITHMS.supported_schemes()
     }
 }

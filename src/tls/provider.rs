@@ -1,6 +1,6 @@
 //! The cryptography that a server needs, of ring's: no signatures are verified, and keys are of the
-//! kinds that authorities certify. But for what a client of ours verifies with, what is not named
-//! here is not in the program.
+//! kinds that authorities certify. What is named neither here nor in `doctor/algorithms.rs` is not in
+//! the program.
 
 use std::sync::Arc;
 

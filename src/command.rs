@@ -79,9 +79,6 @@ pub enum Error {
     /// The daemon cannot start.
     #[error(transparent)]
     Daemon(#[from] daemon::Error),
-    /// Nothing to share the proxy under.
-    #[error("this machine has no IPv4 address toward the Internet: set option host")]
-    NoHost,
     /// Standard output takes nothing.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),

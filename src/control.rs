@@ -28,7 +28,7 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,13 @@ pub struct Status {
     pub service_problems: Vec<String>,
     /// The name or IPv4 address that people enter, where the configuration has one.
     pub host: Option<String>,
+    /// What people are to enter, and whether it leads here.
+    pub address: AddressStatus,
+    /// What the router in front of this machine says; none: `option port_mapping` is off.
+    pub port_mapping: Option<crate::port_mapping::Status>,
+    /// What keeps people out and what can be done, a line each, for people. Empty where somebody came
+    /// from outside within a day.
+    pub hints: Vec<String>,
     /// Threads that carry connections.
     pub workers: u32,
     /// Bytes of memory that the daemon's process holds (resident).
@@ -128,6 +135,49 @@ pub enum State {
     Draining,
     /// Takes connections.
     Running,
+}
+
+/// What people are to enter, as the network is at the moment of asking.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AddressStatus {
+    /// A name or an IPv4 address; none where there is none.
+    pub host: Option<String>,
+    /// What says so.
+    pub source: Option<HostSource>,
+    /// The IPv4 address that this machine has toward the Internet.
+    pub own: Option<Ipv4Addr>,
+    /// The kind of that address, or of the one that the router in front says it has.
+    pub kind: AddressKind,
+}
+
+/// What says what people are to enter, in the order of precedence.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostSource {
+    /// The configuration.
+    Option,
+    /// The router's dynamic DNS, as the init script handed it over.
+    Ddns,
+    /// The router in front of this machine.
+    Gateway,
+    /// This machine's address toward the Internet.
+    Own,
+}
+
+/// Whether an address is reached from the Internet.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressKind {
+    /// One of a provider's, which many customers share.
+    CarrierNat,
+    /// There is an IPv6 address, which phones do not take, and no other.
+    Ipv6Only,
+    /// There is none.
+    None,
+    /// Of a home network, or otherwise none of the Internet's.
+    Private,
+    /// Yes, as far as can be known.
+    Public,
 }
 
 /// The connections of all listeners together.
@@ -235,6 +285,9 @@ pub struct Share {
     pub media_port: u16,
     /// and whether to use TLS for chat.
     pub chat_tls: bool,
+    /// Why the link may lead nowhere, a line each, for people. Empty where the host is the asker's or
+    /// the configuration's.
+    pub hints: Vec<String>,
 }
 
 /// Who made a certificate.

@@ -1,6 +1,7 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod address;
 mod handed;
 mod history;
 mod status;
@@ -31,6 +32,7 @@ use crate::control::CertificateStatus;
 use crate::decoy::{self, Decoy};
 use crate::listener::{self, Place};
 use crate::logger;
+use crate::port_mapping::PortMapping;
 use crate::side::MOST_PIPES;
 use crate::tls::identity;
 use crate::upstream::Upstream;
@@ -100,6 +102,7 @@ pub struct Daemon {
     terminator: Option<Terminator>,
     /// What browsers find, of each listener.
     decoys: Vec<Option<Decoy>>,
+    port_mapping: Option<PortMapping>,
     history: History,
     today: Today,
 }
@@ -137,6 +140,7 @@ impl Daemon {
             upstreams: Vec::new(),
             terminator: None,
             decoys: Vec::new(),
+            port_mapping: None,
             history: History::new(),
             today: Today::new(),
         };
@@ -219,6 +223,28 @@ impl Daemon {
         }
     }
 
+    /// Closes the ports again that the router in front of this machine has opened.
+    pub fn unmap_ports(&mut self) -> impl Future<Output = ()> + use<> {
+        let mapping = self.port_mapping.take();
+        async move {
+            if let Some(mapping) = mapping {
+                mapping.end().await;
+            }
+        }
+    }
+
+    /// Has the router in front of this machine open the ports of the configuration, if it says so.
+    fn map_ports(&mut self) {
+        let wanted = self.wanted_ports();
+        match &self.port_mapping {
+            _ if !self.config.port_mapping => {
+                tokio::task::spawn_local(self.unmap_ports());
+            }
+            Some(mapping) => mapping.want(wanted),
+            None => self.port_mapping = Some(PortMapping::start(wanted)),
+        }
+    }
+
     /// Follows `config`, or changes nothing.
     fn apply(&mut self, config: Config) -> Result<(), Error> {
         let file = self.file.clone().unwrap_or_default();
@@ -249,6 +275,7 @@ impl Daemon {
             .extend(config.listeners.iter().map(|listener| listener.bind_port));
         self.config = Arc::new(config);
         self.order(sockets);
+        self.map_ports();
         Ok(())
     }
 

@@ -49,6 +49,7 @@ pub mod logger;
 pub mod memory;
 mod one_line;
 pub mod paths;
+pub mod port_mapping;
 pub mod proxy_header;
 pub mod relay;
 pub mod sandbox;

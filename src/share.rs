@@ -41,6 +41,7 @@ pub fn share(listeners: &[ListenerStatus], host: &str) -> Result<Share, NoListen
         chat_port: chat.port,
         media_port: media.port,
         chat_tls: chat.tls,
+        hints: Vec::new(),
     })
 }
 

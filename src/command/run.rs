@@ -83,6 +83,8 @@ async fn serve(options: &Options) -> Result<(), Error> {
         Poll::Ready(()) => Poll::Ready(()),
     })
     .await;
+    let unmapped = daemon.borrow_mut().unmap_ports();
+    unmapped.await;
     // Takes the socket away.
     answers.abort();
     let _ = answers.await;

@@ -1,23 +1,18 @@
 //! `waproxy share`: the link that fills in WhatsApp's proxy form, and the QR code of that link.
 
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
 use super::{Error, Options, complain, print};
-use crate::address::range;
-use crate::control::{self, NO_HOST};
+use crate::control;
 
 /// Prints the link; with `qr`, the QR code too.
 pub fn run(options: &Options, qr: bool) -> Result<(), Error> {
-    let control = options.control()?;
-    let link = match control::link(&control, None) {
-        Err(control::Error::Refused(why)) if why == NO_HOST => {
-            control::link(&control, Some(own_host()?))?
-        }
-        answered => answered?,
-    };
+    let (link, hints) = control::link(&options.control()?)?;
+    for hint in hints {
+        complain("warning", &hint);
+    }
     let mut text = format!("{link}\n");
     if qr {
         text.push('\n');
@@ -65,29 +60,6 @@ const BLACK_ON_WHITE: &str = "\x1b[38;5;16;48;5;231m";
 
 /// The terminal's own colours.
 const RESET: &str = "\x1b[0m";
-
-/// The address of this machine, with a warning where the Internet cannot reach it.
-fn own_host() -> Result<String, Error> {
-    let address = own_address().ok_or(Error::NoHost)?;
-    if range(address.into()).is_some() {
-        let warning = format!("people outside cannot reach {address}: set option host");
-        complain("warning", &warning);
-    }
-    Ok(address.to_string())
-}
-
-/// The IPv4 address that this machine has toward the Internet. Phones take no IPv6 address.
-fn own_address() -> Option<Ipv4Addr> {
-    // Connecting a datagram socket sends nothing, it only picks the route. The address belonged to
-    // the relays of 6to4, which are no more (RFC 7526): no network at home has it, and no VPN or
-    // provider has a route of its own to it, as they may to a well-known server.
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 88, 99, 1), 443)).ok()?;
-    match socket.local_addr().ok()?.ip() {
-        IpAddr::V4(address) if !address.is_loopback() && !address.is_unspecified() => Some(address),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {

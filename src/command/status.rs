@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::table::{Align, Column, field, table};
 use super::{Error, Options, certificate, health_word, print, print_text};
-use crate::control::{self, ListenerStatus, Request, State, Status};
+use crate::control::{self, HostSource, ListenerStatus, Request, State, Status};
 use crate::upstream;
 
 /// Prints the status: a table, or with `json` the daemon's own answer.
@@ -88,9 +88,7 @@ fn summary(out: &mut String, status: &Status) {
     for problem in &status.service_problems {
         field(out, "problem", problem);
     }
-    if let Some(host) = &status.host {
-        field(out, "host", host);
-    }
+    address(out, status);
     let connections = &status.connections;
     let (now, peak, cap) = (connections.now, connections.peak, connections.cap);
     let bound_by = &connections.bound_by;
@@ -110,6 +108,39 @@ fn summary(out: &mut String, status: &Status) {
     let (memory, workers) = (bytes(status.memory_bytes), status.workers);
     let s = if workers == 1 { "" } else { "s" };
     field(out, "memory", &format!("{memory}, {workers} worker{s}"));
+}
+
+/// What people are to enter, how it leads here, and what stands in its way.
+fn address(out: &mut String, status: &Status) {
+    let address = &status.address;
+    if let Some(host) = &address.host {
+        let source = match address.source {
+            Some(HostSource::Ddns) => " (dynamic DNS)",
+            Some(HostSource::Gateway) => " (of the router in front)",
+            Some(HostSource::Own) => " (of this machine)",
+            Some(HostSource::Option) | None => "",
+        };
+        field(out, "host", &format!("{host}{source}"));
+    }
+    if let Some(mapping) = &status.port_mapping {
+        let gateway = mapping.gateway.map(|gateway| gateway.to_string());
+        let gateway = gateway.as_deref().unwrap_or("no router");
+        let granted = mapping.ports.iter().filter_map(|port| {
+            let external = port.external_port?;
+            Some(format!("{external}->{}", port.internal_port))
+        });
+        let granted: Vec<_> = granted.collect();
+        let text = match &mapping.error {
+            Some(error) => format!("{gateway}: {error}"),
+            None if mapping.ports.is_empty() => "not needed".to_owned(),
+            None if granted.is_empty() => format!("{gateway} opens no port"),
+            None => format!("{gateway} opens {}", granted.join(", ")),
+        };
+        field(out, "port mapping", &text);
+    }
+    for hint in &status.hints {
+        field(out, "hint", hint);
+    }
 }
 
 fn listeners(out: &mut String, listeners: &[ListenerStatus]) {

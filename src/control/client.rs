@@ -21,12 +21,12 @@ pub fn text(path: &Path, request: Request) -> Result<String, Error> {
     Ok(text.split_inclusive('\n').map(escaped).collect())
 }
 
-/// Asks the daemon that listens at `path` for the link that sets WhatsApp up, as
-/// [`Request::Share`] has it.
-pub fn link(path: &Path, host: Option<String>) -> Result<String, Error> {
-    let line = ask(path, Request::Share { host })?;
+/// Asks the daemon that listens at `path` for the link that sets WhatsApp up, with hints to its
+/// operator.
+pub fn link(path: &Path) -> Result<(String, Vec<String>), Error> {
+    let line = ask(path, Request::Share { host: None })?;
     let Shared { share } = parse(path, &line)?;
-    Ok(OneLine(&share.link).to_string())
+    Ok((OneLine(&share.link).to_string(), share.hints))
 }
 
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the
@@ -114,4 +114,6 @@ struct Shared {
 #[derive(Deserialize)]
 struct Link {
     link: String,
+    #[serde(default)]
+    hints: Vec<String>,
 }

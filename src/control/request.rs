@@ -24,8 +24,8 @@ pub enum Request {
     /// The link that sets WhatsApp up: [`Answer::Share`](super::Answer::Share). An error where no
     /// listener runs that phones can use.
     Share {
-        /// The name or IPv4 address that people are to enter; none: the configuration's, and an
-        /// error where that has none.
+        /// The name or IPv4 address that people are to enter; none: that of
+        /// [`AddressStatus`](super::AddressStatus), and an error where there is none.
         host: Option<String>,
     },
     /// How the daemon fares: [`Answer::Status`](super::Answer::Status).

@@ -29,8 +29,8 @@ fn requests_are_answered() {
         assert_eq!(ask(path, Request::Status).unwrap(), json);
         let table = text(path, Request::StatusText).unwrap();
         assert_eq!(table, "a table\n");
-        let link = link(path, Some("a.example".into())).unwrap();
-        assert_eq!(link, "of a.example");
+        let answer = link(path).unwrap();
+        assert_eq!(answer, ("of nobody".into(), vec!["a hint".into()]));
         let refusal = ask(path, Request::NewCertificate).unwrap_err();
         assert_eq!(refusal.to_string(), "the operator's pair is in use");
     });
@@ -64,8 +64,8 @@ fn what_is_no_request_is_told_so() {
 #[test]
 fn what_belongs_to_a_request_stands_beside_it() {
     with_daemon(|path| {
-        let share = raw(path, b"{\"request\":\"share\"}\n");
-        assert_eq!(share, "{\"error\":\"no host\"}\n");
+        let share = raw(path, b"{\"request\":\"share\",\"host\":\"a.example\"}\n");
+        assert!(share.contains("of a.example"), "{share}");
         let check = ask(path, Request::Check { text: "a\n".into() });
         let expected = r#"{"check":{"errors":["a\n"],"warnings":[]}}"#;
         assert_eq!(check.unwrap(), expected);
@@ -224,7 +224,7 @@ fn the_asker_learns_why_there_is_no_answer() {
     // Words that would colour a terminal, or clear it.
     let harmless = text(&path, Request::StatusText).unwrap();
     assert_eq!(harmless, "a\\u{1b}[31m\nb\n");
-    assert_eq!(link(&path, None).unwrap(), "\\u{9b}2J");
+    assert_eq!(link(&path).unwrap().0, "\\u{9b}2J");
     let not_json = ask(&path, Request::Status);
     assert!(matches!(not_json, Err(Error::Garbled { .. })));
     assert!(matches!(
@@ -301,18 +301,19 @@ fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
                 },
             }),
             Request::NewCertificate => Err("the operator's pair is in use".into()),
-            Request::Share { host } => match host {
-                Some(host) => Ok(Answer::Share {
+            Request::Share { host } => {
+                let host = host.unwrap_or_else(|| "nobody".into());
+                Ok(Answer::Share {
                     share: Share {
                         link: format!("of {host}"),
                         host,
                         chat_port: 443,
                         media_port: 587,
                         chat_tls: true,
+                        hints: vec!["a hint".into()],
                     },
-                }),
-                None => Err("no host".into()),
-            },
+                })
+            }
             Request::Status => Ok(Answer::Status(example().into())),
             _ => Ok(Answer::Text {
                 text: "a table\n".into(),

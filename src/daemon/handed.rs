@@ -7,6 +7,11 @@ use std::path::Path;
 /// The most that is read of a file, in bytes.
 const MOST: u64 = 16 * 1024;
 
+/// Whether the init script runs us, which hands over the time zone always.
+pub(super) fn is_service(configuration: Option<&Path>) -> bool {
+    configuration.is_some_and(|path| path.with_file_name("utc_offset").is_file())
+}
+
 /// The text of the file `name` beside the `configuration`; nothing where there is none.
 pub(super) fn handed(configuration: Option<&Path>, name: &str) -> String {
     let mut text = String::new();

@@ -7,17 +7,31 @@ use super::Daemon;
 use super::handed::handed;
 use super::terminator::Terminator;
 use crate::config::{self, Listener};
-use crate::control::{Connections, History, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status};
+use crate::control::{
+    Connections, History, HostSource, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status,
+};
+use crate::port_mapping::PortMapping;
 use crate::share::share;
 use crate::stats::{Carried, Totals};
 use crate::timestamp::Timestamp;
 use crate::worker::Report;
+
+/// Seconds after which it proves nothing any more that somebody came from outside.
+const DAY: u32 = 86_400;
 
 impl Daemon {
     /// How the daemon fares, with what the workers have counted.
     pub fn status(&self, reports: &[Report]) -> Status {
         let sum = sum(reports.iter().flat_map(Report::values));
         let carried = Carried::from(&sum);
+        let mapping = self.port_mapping.as_ref().map(PortMapping::status);
+        let address = self.address(mapping.as_ref());
+        let proven = sum.last_outside.is_some_and(|seconds| seconds < DAY);
+        let hints = if proven {
+            Vec::new()
+        } else {
+            self.hints(&address, mapping.as_ref())
+        };
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -34,6 +48,9 @@ impl Daemon {
                 .map(str::to_owned)
                 .collect(),
             host: self.config.host.clone(),
+            address,
+            port_mapping: mapping,
+            hints,
             workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
             memory_bytes: resident_memory().unwrap_or_default(),
             connections: Connections {
@@ -73,18 +90,36 @@ impl Daemon {
         self.history.told()
     }
 
-    /// The link to the proxy for people who reach it as `host`, or as the configuration says.
+    /// The link to the proxy for people who reach it as `host`, or as they best do.
     pub fn share(&self, host: Option<&str>) -> Result<Share, String> {
+        let mapping = self.port_mapping.as_ref().map(PortMapping::status);
+        let mut listeners = self.listeners(&[]);
+        for listener in &mut listeners {
+            // Where the router in front gave another port than was asked for.
+            let ports = mapping.iter().flat_map(|mapping| &mapping.ports);
+            let mut granted = ports.filter(|port| port.port == listener.port);
+            let granted = granted.find_map(|port| port.external_port);
+            listener.port = granted.unwrap_or(listener.port);
+        }
         let to = |host: &str| {
-            let shared = share(&self.listeners(&[]), host);
+            let shared = share(&listeners, host);
             shared.map_err(|error| error.to_string())
         };
-        let Some(host) = host.or(self.config.host.as_deref()) else {
+        if let Some(host) = host {
+            return to(&config::public_host(host)?);
+        }
+        let address = self.address(mapping.as_ref());
+        let hints = self.hints(&address, mapping.as_ref());
+        let Some(host) = &address.host else {
             // What is wrong with any host comes first.
             to("")?;
-            return Err(NO_HOST.into());
+            return Err([&[NO_HOST.to_owned()][..], &hints].concat().join("; "));
         };
-        to(&config::public_host(host)?)
+        let mut share = to(host)?;
+        if address.source != Some(HostSource::Option) {
+            share.hints = hints;
+        }
+        Ok(share)
     }
 
     fn listeners(&self, reports: &[Report]) -> Vec<ListenerStatus> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{PATIENCE, talk};
 use crate::support::daemon::{Daemon, WAPROXY};
+use crate::support::namespace::Namespace;
 use crate::support::process::run;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::StandIn;
@@ -94,6 +95,7 @@ fn share_gives_the_link_that_the_command_prints() {
             "chat_port": chat,
             "media_port": media,
             "chat_tls": true,
+            "hints": [],
         }})
     );
     assert_eq!(share("192.0.2.7".into())["share"]["host"], "192.0.2.7");
@@ -132,7 +134,9 @@ fn share_gives_the_link_that_the_command_prints() {
     ] {
         assert_eq!(ask(&daemon, &none), share("proxy.example.org".into()));
     }
-    let hostless = Daemon::start(&setup(&echo));
+    // Where there is nothing but loopback.
+    let nowhere = Namespace::new();
+    let hostless = Daemon::start_under(&nowhere.prefix(), &setup(&echo));
     let error = error_of(&ask(&hostless, &json!({"request": "share"})));
     assert!(error.starts_with("no host"), "{error}");
 }

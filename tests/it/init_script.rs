@@ -347,6 +347,76 @@ fn the_daemon_learns_the_time_zone_and_when_it_changes() {
 }
 
 #[test]
+fn the_name_in_the_dns_is_what_is_shared() {
+    let router = Router::new();
+    let setup = setup().with(listener_on(587, "media_in", "media"));
+    let setup = setup.with(upstream("media", "127.0.0.1:9", "none"));
+    router.configure(&setup);
+    router.start();
+    let share = |router: &Router| router.run(&["waproxy", "share"]);
+    let ended = share(&router);
+    assert!(
+        ended.stderr.contains("no host to share"),
+        "{}",
+        ended.stderr
+    );
+
+    router.write(
+        "/etc/config/ddns",
+        "config service 'off'
+            option enabled '0'
+            option lookup_host 'off.example.org'
+        config service 'six'
+            option enabled '1'
+            option use_ipv6 '1'
+            option lookup_host 'six.example.org'
+        config service 'odd'
+            option enabled '1'
+            option domain 'user@x y.example.org'
+        config service 'four'
+            option enabled '1'
+            option lookup_host 'home.example.org'
+            option domain 'other.example.org'
+        config service 'again'
+            option enabled '1'
+            option domain 'again.example.org'\n",
+    );
+    router.service("reload").success();
+    let link = share(&router).success();
+    assert!(link.contains("host=home.example.org&"), "{link}");
+    let status = router.status().expect("it runs");
+    assert_eq!(status.0["address"]["source"], "ddns");
+
+    router.follow(&setup.main("host", "proxy.example.org"));
+    router.until("the option comes first", |router| {
+        share(router).success().contains("host=proxy.example.org&")
+    });
+}
+
+#[test]
+fn upstreams_are_bound_to_the_device_of_a_network() {
+    let router = Router::new();
+    let device = |router: &Router| {
+        let config = router.read("/var/etc/waproxy/config");
+        let rest = config.split("option upstream_interface '").nth(1).unwrap();
+        rest.split('\'').next().unwrap().to_owned()
+    };
+    let setup = setup().main("upstream_interface", "wanb");
+    router.configure(&setup);
+    router.start();
+    assert_eq!(device(&router), "wanb", "not up yet, or a device");
+    router.write("/var/run/network/wanb.device", "pppoe-wanb\n");
+    router.service("reload").success();
+    assert_eq!(device(&router), "pppoe-wanb");
+    assert_eq!(router.problems(), "[]");
+    router.until("it is used", |router| {
+        let status = router.status().expect("it runs");
+        let error = status.upstream("chat")["last_error"].to_string();
+        error.contains("network device pppoe-wanb: No such device")
+    });
+}
+
+#[test]
 fn a_reload_after_a_stop_starts_nothing() {
     let router = Router::new();
     router.configure(&setup());

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod address;
 mod admission;
 mod bulk;
 mod cable;
@@ -35,6 +36,7 @@ mod metrics_format;
 mod one_port;
 mod outside;
 mod package;
+mod port_mapping;
 mod pressure;
 mod privacy;
 mod proxy_header;

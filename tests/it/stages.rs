@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
     ("deadline", &[]),
@@ -13,6 +13,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
+    ("port_mapping", &["address"]),
     ("proxy_header", &[]),
     ("relay", &["deadline", "side", "stats"]),
     ("sandbox", &[]),

@@ -27,6 +27,8 @@ function healthy() {
 	Object.assign(status, {
 		configuration_errors: [],
 		service_problems: [],
+		port_mapping: null,
+		hints: [],
 		last_outside_seconds: 180,
 		today: { bytes_up: 523986010, bytes_down: 2748779069, connections: 412 }
 	});

@@ -20,6 +20,10 @@ pub(super) fn facts(config: &Config) -> String {
     fact("files", &daemon::files(config));
     fact("firewall", &u8::from(config.firewall));
     fact("src_zone", &config.src_zone);
+    fact("port_mapping", &u8::from(config.port_mapping));
+    if let Some(interface) = &config.upstream_interface {
+        fact("upstream_interface", interface);
+    }
     if let Certificate::Operator { cert, key } = &config.certificate {
         fact("cert", &cert.display());
         fact("key", &key.display());
@@ -56,6 +60,7 @@ mod tests {
                 option drain_timeout '7'
                 option firewall '0'
                 option src_zone 'uplink'
+                option upstream_interface 'wanb'
                 option cert '/a cert.pem'
                 option key '/key.pem'
             config listener
@@ -80,6 +85,8 @@ drain_timeout 7
 files {files}
 firewall 0
 src_zone uplink
+port_mapping 0
+upstream_interface wanb
 cert /a cert.pem
 key /key.pem
 listener @listener[0] 443 10443 *

@@ -87,6 +87,7 @@ const CASES = [
 	[ 'main', 'max_rate_per_client', rules.countOrOff, NUMBERS ],
 	[ 'main', 'max_handshakes', rules.countOrOff, NUMBERS ],
 	[ 'main', 'src_zone', rules.zone, ZONES ],
+	[ 'main', 'upstream_interface', rules.device, [ ...ZONES, 'pppoe-wan', 'eth0.2', '-a', '.', '..', 'a'.repeat(15), 'a'.repeat(16) ] ],
 	[ 'main', 'host', rules.host, [ ...NAMES, ...ADDRESSES ] ],
 	[ 'main', 'media_name', rules.serverName, [ ...NAMES, ...ADDRESSES, ...NAMES.map(name => `.${name}`), ...ADDRESSES.slice(0, 3).map(address => `.${address}`) ], true ],
 	[ 'main', 'trusted_proxy', rules.network, NETWORKS, true ],

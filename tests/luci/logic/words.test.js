@@ -84,6 +84,23 @@ test('a visitor from before the router got its address proves nothing of it', ()
 	assert.deepEqual([ named.level, named.title ], [ 'warn', 'The proxy runs, but something is wrong' ]);
 });
 
+test('a router in front that lets people in stands in nobody\'s way', () => {
+	const wan = { ipv4_kind: 'private', up_seconds: 181 };
+	const port = (port, error) => ({ port, internal_port: port, external_port: error ? null : port, error });
+	const of = (mapping, kind, hints) => state(answer({ last_outside_seconds: null, port_mapping: mapping, address: { kind }, hints }), wan);
+	const mapping = { external: '198.41.7.9', error: null, ports: [ port(443, null), port(587, null) ] };
+
+	assert.equal(of(mapping, 'public', []).level, 'wait');
+	assert.equal(of(mapping, 'carrier_nat', [ 'no public address either' ]).level, 'warn');
+
+	const some = of({ ...mapping, ports: [ port(443, null), port(587, 'it does not allow that') ] }, 'public', [ 'have it forward 587' ]);
+
+	assert.equal(some.level, 'warn');
+	assert.match(all(some), /to this router: 587\. .*have it forward 587/);
+	assert.match(all(of({ external: null, error: 'no answer', ports: [] }, 'private', [ 'in vain' ])), /to this router: 443.*in vain/);
+	assert.match(all(of(null, 'private', [])), /Settings, Ask the router in front/);
+});
+
 test('what is not known of the address is not held against it', () => {
 	assert.equal(state(answer({ last_outside_seconds: null }), null).level, 'wait');
 });

@@ -366,6 +366,15 @@ class Share(Case):
         answer, asked = self.share()
         self.assertEqual((answer["host_source"], asked[0]["host"]), ("wan", "93.184.216.34"))
 
+    def test_of_the_address_of_a_router_in_front(self):
+        self.config("waproxy", "config waproxy main\n\toption port_mapping 1\n")
+        self.config("firewall", ZONES)
+        self.ubus({"network.interface dump": {"interface": [WAN]}})
+        self.start(lambda connection: says({**STATUS, "share": {"link": "L"}})(connection))
+        answer = self.call("share")
+        self.assertEqual((answer["host_source"], self.daemon.asked[-1]["host"]), ("gateway", STATUS["port_mapping"]["external"]))
+        self.assertEqual(self.call("wan")["host"], STATUS["port_mapping"]["external"])
+
     def test_without_any(self):
         answer, asked = self.share()
         self.assertEqual((answer, asked), ({"share": None, "host_source": None, "error": "no_host"}, []))

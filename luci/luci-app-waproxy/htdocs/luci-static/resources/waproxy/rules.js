@@ -182,6 +182,9 @@ return baseclass.extend({
 	zone: rule(text => text.length <= 32 && every(text, LETTERS + DIGITS + '_-.'),
 		() => _('Enter the name of a firewall zone, like wan.')),
 
+	device: rule(text => text.length <= 15 && !'.-'.includes(text[0]) && every(text, LETTERS + DIGITS + '_-.'),
+		() => _('Enter the name of a network or a device, like wan.')),
+
 	path: rule(isPath, () => _('Enter the whole path of a file, from the first slash.')),
 
 	host: rule(text => isIPv4(text) || isName(text),

@@ -82,7 +82,7 @@ function warnings(answer, status, wan, firewall) {
 		if (firewall === false)
 			add('warn', _('The firewall is left alone. You have to open and forward these ports yourself: %s.').format(ports));
 
-		if (answer.host_source == 'wan' && !warning)
+		if ([ 'wan', 'gateway' ].includes(answer.host_source) && !warning)
 			add('note', _('Your provider may change the address %s at any time, and then the link works no more. A dynamic DNS name stays.').format(share.host));
 	}
 

@@ -36,6 +36,13 @@ function reach(daemon, wan, ports) {
 	if (!wan || (wan.ipv4_kind != 'none' && proven(daemon) && daemon.last_outside_seconds < wan.up_seconds))
 		return [];
 
+	const mapping = daemon.port_mapping;
+	const refused = mapping?.ports.filter(port => port.error) || [];
+
+	// The router in front lets people in.
+	if (mapping?.external && daemon.address.kind == 'public' && !refused.length)
+		return [];
+
 	// Behind a name or an address of the operator's there may be a tunnel or a forwarding.
 	const level = daemon.host ? 'warn' : 'bad';
 
@@ -45,7 +52,13 @@ function reach(daemon, wan, ports) {
 	case 'carrier_nat':
 		return [ reason(level, _('Your provider shares one Internet address among many customers (carrier-grade NAT). Nobody outside can reach this router. Ask your provider for a public IPv4 address.')) ];
 	case 'private':
-		return [ reason('warn', _('Another router stands between this one and the Internet. Forward these ports from there to this router: %s.').format(ports)) ];
+		return [
+			reason('warn', _('Another router stands between this one and the Internet. Forward these ports from there to this router: %s.')
+				.format(refused.length ? number.list(refused.map(({ port }) => String(port))) : ports)),
+			mapping
+				? reason('warn', _('That router was asked to let people in, and this came of it:'), daemon.hints)
+				: reason('note', _('The proxy can ask that router for it: under Settings, Ask the router in front.'))
+		];
 	default:
 		return [];
 	}

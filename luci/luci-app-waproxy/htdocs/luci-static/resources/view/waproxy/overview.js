@@ -12,7 +12,7 @@
 
 const POLL_SECONDS = 3;
 // What changes seldom, or costs the router more, is asked for every so many polls.
-const SELDOM = 10;
+const SELDOM = 3;
 
 const MARKS = { good: '✓', wait: '…', warn: '!', bad: '✕', off: '–' };
 

@@ -135,6 +135,7 @@ fn address(out: &mut String, status: &Status) {
         let granted: Vec<_> = granted.collect();
         let text = match &mapping.error {
             Some(error) => format!("{gateway}: {error}"),
+            None if mapping.gateway.is_none() => "being asked".to_owned(),
             None if mapping.ports.is_empty() => "not needed".to_owned(),
             None if granted.is_empty() => format!("{gateway} opens no port"),
             None => format!("{gateway} opens {}", granted.join(", ")),
@@ -289,6 +290,9 @@ mod tests {
             "running, started 3 d 4 h ago",
             "option port '70000'",
             "problem        port 587 stays closed",
+            "host           proxy.example.org\n",
+            "port mapping   192.168.178.1 opens 443->443\n",
+            "hint           have the router in front",
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
             "today          51M up and 6.0G down in 4321 connections\n",
             "people         about 23 today, 140 in seven days (each day counted anew)\n",
@@ -323,6 +327,9 @@ mod tests {
         status.service_problems.push(long.clone());
         status.configuration_file = Some(long.clone());
         status.host = Some(long.clone());
+        status.address.host = Some(long.clone());
+        status.hints.push(long.clone());
+        status.port_mapping.as_mut().unwrap().error = Some(long.clone());
         status.connections.bound_by.clone_from(&long);
         for listener in &mut status.listeners {
             listener.name.clone_from(&long);

@@ -113,14 +113,13 @@ fn wanted(config: &Config, service: bool) -> Vec<Wanted> {
 /// What a router grants for some ports and not for all.
 fn refused(mapping: &port_mapping::Status, own: &str) -> Vec<String> {
     let missing = mapping.ports.iter().filter(|port| port.error.is_some());
-    let wanted = missing.clone().map(|port| Wanted {
+    let Some(why) = missing.clone().find_map(|port| port.error.as_deref()) else {
+        return Vec::new();
+    };
+    let wanted = missing.map(|port| Wanted {
         external: port.port,
         internal: port.internal_port,
     });
-    let missing: Vec<_> = missing.filter_map(|port| port.error.as_deref()).collect();
-    let Some(why) = missing.first() else {
-        return Vec::new();
-    };
     vec![format!(
         "have the router in front of this machine forward {} of {own}, for it was asked in vain ({why})",
         ports(wanted)

@@ -1,6 +1,7 @@
 //! The running proxy: a valid configuration in, workers and upstreams kept to it. Changes all of
 //! it or nothing when the configuration changes, and tells how it fares.
 
+mod budget;
 mod handed;
 mod history;
 mod status;
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::history::INTERVAL;
 
+use self::budget::{Keeper, Look};
 use self::history::History;
 use self::terminator::Terminator;
 use self::today::Today;
@@ -32,6 +34,8 @@ use crate::decoy::{self, Decoy};
 use crate::listener::{self, Place};
 use crate::logger;
 use crate::side::MOST_PIPES;
+use crate::stats::Carried;
+use crate::timestamp::Timestamp;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -102,6 +106,9 @@ pub struct Daemon {
     decoys: Vec<Option<Decoy>>,
     history: History,
     today: Today,
+    budget: Keeper,
+    /// What had been carried at the last sample.
+    carried: Carried,
 }
 
 /// An upstream with the task that keeps it fresh.
@@ -139,6 +146,8 @@ impl Daemon {
             decoys: Vec::new(),
             history: History::new(),
             today: Today::new(),
+            budget: Keeper::new(),
+            carried: Carried::default(),
         };
         daemon.today.follow_zone(daemon.file.as_deref());
         daemon.apply(config)?;
@@ -247,9 +256,20 @@ impl Daemon {
         self.places = config.listeners.iter().map(Place::from).collect();
         self.ports
             .extend(config.listeners.iter().map(|listener| listener.bind_port));
+        self.budget.follow(config.budget, self.look());
         self.config = Arc::new(config);
         self.order(sockets);
         Ok(())
+    }
+
+    /// What the budget goes by.
+    fn look(&self) -> Look {
+        Look {
+            unix: Timestamp::now().0.unix_timestamp(),
+            offset: self.today.utc_offset(),
+            uptime: self.started.elapsed().as_secs(),
+            carried: self.carried,
+        }
     }
 
     /// A socket for each worker; none where they have theirs.

@@ -37,6 +37,7 @@
 
 mod address;
 pub mod admission;
+pub mod allowance;
 pub mod command;
 pub mod config;
 pub mod control;

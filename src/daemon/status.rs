@@ -10,7 +10,6 @@ use crate::config::{self, Listener};
 use crate::control::{Connections, History, ListenerStatus, NO_HOST, SCHEMA, Share, State, Status};
 use crate::share::share;
 use crate::stats::{Carried, Totals};
-use crate::timestamp::Timestamp;
 use crate::worker::Report;
 
 impl Daemon {
@@ -45,6 +44,7 @@ impl Daemon {
             },
             last_outside_seconds: sum.last_outside.map(u64::from),
             today: self.today.of(carried),
+            budget: self.budget.status(),
             listeners: self.listeners(reports),
             upstreams: self
                 .upstreams
@@ -55,13 +55,14 @@ impl Daemon {
         }
     }
 
-    /// Takes a sample of what the workers have counted, and tries again to keep a certificate that
+    /// Takes a sample of what the workers have counted, looks whether more may be carried, and tries again to keep a certificate that
     /// could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = Carried::from(&sum(reports.iter().flat_map(Report::values)));
-        let now = Timestamp::now().0.unix_timestamp();
-        self.today
-            .look(now, self.started.elapsed().as_secs(), carried);
+        self.carried = carried;
+        let look = self.look();
+        self.today.look(look.unix, look.uptime, carried);
+        self.budget.look(look);
         self.history.add(carried, self.admission.now());
         if let Some(terminator) = &mut self.terminator {
             terminator.keep();

@@ -8,6 +8,7 @@
 mod support;
 
 mod admission;
+mod budget;
 mod bulk;
 mod cable;
 mod certificate;

@@ -5,6 +5,7 @@ pub mod client;
 pub mod daemon;
 pub mod duplex;
 pub mod exchange;
+pub mod faketime;
 pub mod folder;
 pub mod fw4;
 pub mod haproxy;

@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     ("address", &[]),
     ("admission", &["config", "memory"]),
+    ("allowance", &[]),
     ("deadline", &[]),
     ("decoy", &["config"]),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
     ("proxy_header", &[]),
-    ("relay", &["deadline", "side", "stats"]),
+    ("relay", &["allowance", "deadline", "side", "stats"]),
     ("sandbox", &[]),
     (
         "session",
@@ -46,6 +47,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
         "worker",
         &[
             "admission",
+            "allowance",
             "config",
             "deadline",
             "decoy",

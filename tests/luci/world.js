@@ -28,6 +28,7 @@ function healthy() {
 		configuration_errors: [],
 		service_problems: [],
 		last_outside_seconds: 180,
+		budget: { ...status.budget, pause: null, until: null, until_unix: null, bytes: null },
 		today: { bytes_up: 523986010, bytes_down: 2748779069, connections: 412 }
 	});
 	status.listeners[1].bytes_down = 3221225472;

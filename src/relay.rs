@@ -409,16 +409,19 @@ fn pump(
                     Poll::Pending => return Ok(()),
                 }
             }
-            Flow::Ending | Flow::Stopping => match sink.poll_finish(last, cx) {
-                Poll::Ready(finished) => {
-                    finished.map_err(|e| Fault::sink(&e))?;
-                    *flow = match flow {
-                        Flow::Stopping => Flow::Spilling,
-                        _ => Flow::Done,
-                    };
+            // Who is spilt is not dropped yet.
+            Flow::Ending | Flow::Stopping => {
+                match sink.poll_finish(last && *flow == Flow::Ending, cx) {
+                    Poll::Ready(finished) => {
+                        finished.map_err(|e| Fault::sink(&e))?;
+                        *flow = match flow {
+                            Flow::Stopping => Flow::Spilling,
+                            _ => Flow::Done,
+                        };
+                    }
+                    Poll::Pending => return Ok(()),
                 }
-                Poll::Pending => return Ok(()),
-            },
+            }
             Flow::Spilling => match with_buffer(|buffer| source.poll_read(cx, buffer)) {
                 Poll::Ready(Ok(0)) => *flow = Flow::Done,
                 Poll::Ready(Ok(_)) => {}

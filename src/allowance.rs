@@ -223,7 +223,7 @@ impl Turns {
 
     /// Calls as many as there is something for.
     fn call(&mut self) {
-        while self.left > self.called.saturating_mul(TURN as i64)
+        while self.left > self.called.saturating_mul((TURN as u64).cast_signed())
             && let Some(waker) = self.waiting.pop_front()
         {
             self.called = self.called.saturating_add(1);

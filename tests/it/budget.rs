@@ -300,7 +300,7 @@ fn move_bulk<const N: usize>(stage: &Stage, over: [(Kind, Way); N]) -> [u64; N] 
         }
         stop.store(true, Ordering::Relaxed);
         let all: u64 = moved.iter().sum();
-        println!("{over:?}: {moved:?}, {} of {BYTES}", all);
+        println!("{over:?}: {moved:?}, {all} of {BYTES}");
         moved
     })
 }
@@ -311,8 +311,9 @@ fn per_second(bytes: u64, start: Instant) -> u64 {
 
 /// Sends as much as goes until it is over.
 fn pour(into: &mut (impl Write + ?Sized), over: &AtomicBool) {
+    let bytes = vec![7; 64 * 1024];
     while !over.load(Ordering::Relaxed) {
-        if into.write_all(&[7; 64 * 1024]).is_err() {
+        if into.write_all(&bytes).is_err() {
             return;
         }
     }

@@ -61,6 +61,7 @@ fn who_sends_little_is_not_kept_waiting_by_who_sends_much() {
     let over = AtomicBool::new(false);
     let mut greedy: Vec<_> = (0..20).map(|_| stage.connect_plain()).collect();
     thread::scope(|scope| {
+        let _over = AtTheEnd(&over);
         let (mut client, mut upstream) = stage.connect_plain();
         for (client, upstream) in &mut greedy {
             let over = &over;
@@ -76,7 +77,6 @@ fn who_sends_little_is_not_kept_waiting_by_who_sends_much() {
         let each = start.elapsed() / 20;
         println!("{each:?} a message beside twenty who send all they can");
         assert!(each < Duration::from_millis(300), "{each:?}");
-        over.store(true, Ordering::Relaxed);
         stage.daemon.terminate();
     });
 }
@@ -88,6 +88,7 @@ fn a_reload_sets_changes_and_lifts_the_rate_of_connections_that_are_open() {
     let (over, moved) = (AtomicBool::new(false), AtomicU64::new(0));
     let (mut client, mut upstream) = stage.connect_plain();
     thread::scope(|scope| {
+        let _over = AtTheEnd(&over);
         scope.spawn(|| {
             pour(&mut client, &over);
             client.shutdown(Shutdown::Write).unwrap();
@@ -106,7 +107,6 @@ fn a_reload_sets_changes_and_lifts_the_rate_of_connections_that_are_open() {
             thread::sleep(Duration::from_secs(2));
             measured.push(per_second(moved.load(Ordering::Relaxed) - before, start));
         }
-        over.store(true, Ordering::Relaxed);
         let [free, limited, less, free_again] = measured[..] else {
             unreachable!()
         };
@@ -131,6 +131,7 @@ fn what_the_home_takes_of_the_line_is_left_to_it() {
     rate(RATE * 1_000_000);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _over = AtTheEnd(&over);
         scope.spawn(|| {
             router.inside(|| {
                 let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -144,7 +145,6 @@ fn what_the_home_takes_of_the_line_is_left_to_it() {
             });
         });
         rate(RATE * 100_000);
-        over.store(true, Ordering::Relaxed);
     });
     rate(RATE * 1_000_000);
 }
@@ -255,6 +255,15 @@ fn outside_of_the_hours_nobody_is_let_in_and_then_again() {
         let (mut client, mut upstream) = stage.connect(kind);
         client.write_all(b"morning").unwrap();
         assert_eq!(read_exactly(&mut upstream, 7), b"morning");
+    }
+}
+
+/// Tells other threads that it is over, also when an assertion has failed.
+struct AtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,7 +1,7 @@
 //! UCI text in, a [`Config`] out in which wrong states cannot be written down, or every
 //! [`Problem`] of the text at once. Never opens a socket and never looks a name up.
 //!
-//! What a file leaves out is as shipped: the options of `main`, and the upstreams `chat`, `web` and
+//! What a file leaves out is as shipped: the options of `main` and `budget`, and the upstreams `chat`, `web` and
 //! `media` as a whole or option by option. So a file of listeners is enough. A listener is switched
 //! on unless it says otherwise, without TLS and without `accept_proxy`; an upstream of one's own
 //! gets a PROXY header `v1`. Absent and empty mean the same. Where a list belongs, an option is
@@ -10,6 +10,7 @@
 //! [`uci`] reads the text, `shipped` completes it, `raw` names its parts and `typed` makes sense of
 //! them, with a function of `value` for each type.
 
+mod budget;
 mod display;
 mod problem;
 mod raw;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use log::LevelFilter;
 
+pub use self::budget::{Budget, Bytes, Hours, Period, Weekdays};
 pub use self::problem::{Problem, Problems};
 use self::raw::RawConfig;
 use self::report::Report;
@@ -135,6 +137,8 @@ pub struct Config {
     pub media_names: Vec<String>,
     /// Who may send a PROXY header.
     pub trusted_proxies: Vec<IpNet>,
+    /// How much of the line it may take, and when.
+    pub budget: Budget,
     /// The enabled listeners, at least one, in the order of the file. No two clash.
     pub listeners: Vec<Listener>,
     /// The upstreams that they lead to, each once.

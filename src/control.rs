@@ -35,6 +35,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::allowance::Pause;
 use crate::doctor::Step;
 use crate::stats::Carried;
 
@@ -137,12 +138,35 @@ pub struct Status {
     pub people_today: u32,
     /// The same of seven days, today being the last. Who came on several days counts on each.
     pub people_week: u32,
+    /// What is left of the budget, and whether it is its time. Looked at every five seconds.
+    pub budget: BudgetStatus,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<ListenerStatus>,
     /// The upstreams, in the order of the configuration.
     pub upstreams: Vec<crate::upstream::Status>,
     /// The certificate that TLS listeners show; none where none is needed.
     pub certificate: Option<CertificateStatus>,
+}
+
+/// What is left of the budget, and whether it is its time.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BudgetStatus {
+    /// Why nobody is let in; none: people are.
+    pub pause: Option<Pause>,
+    /// Until when: `2026-12-01 07:00` in the router's time zone.
+    pub until: Option<String>,
+    /// Until when: seconds since 1970, UTC.
+    pub until_unix: Option<i64>,
+    /// Bytes on the line that a period has; none: any number.
+    pub bytes: Option<u64>,
+    /// Bytes on the line of this period, or since the start if that was later: two for each that was
+    /// carried, since it came in and went out.
+    pub used_bytes: u64,
+    /// When the next period begins: seconds since 1970, UTC.
+    pub anew_unix: i64,
+    /// Bit/s that all connections may take together just now, in each direction of the line; none: any
+    /// number.
+    pub rate: Option<u64>,
 }
 
 /// What the daemon does.

@@ -2,6 +2,7 @@
 //! it or nothing when the configuration changes, and tells how it fares.
 
 mod address;
+mod budget;
 mod days;
 mod handed;
 mod history;
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::history::INTERVAL;
 
+use self::budget::{Keeper, Look};
 use self::days::Days;
 use self::history::History;
 use self::terminator::Terminator;
@@ -37,6 +39,7 @@ use crate::logger;
 use crate::port_mapping::PortMapping;
 use crate::side::MOST_PIPES;
 use crate::stats::Carried;
+use crate::timestamp::Timestamp;
 use crate::tls::identity;
 use crate::upstream::Upstream;
 use crate::worker::{Plan, Report, Worker};
@@ -109,6 +112,9 @@ pub struct Daemon {
     history: History,
     today: Today,
     days: Days,
+    budget: Keeper,
+    /// What had been carried at the last sample.
+    carried: Carried,
 }
 
 /// An upstream with the task that keeps it fresh.
@@ -148,6 +154,8 @@ impl Daemon {
             history: History::new(),
             today: Today::new(),
             days: Days::new(),
+            budget: Keeper::new(),
+            carried: Carried::default(),
         };
         daemon.today.follow_zone(daemon.file.as_deref());
         daemon.look_at_clock(Carried::default());
@@ -280,10 +288,21 @@ impl Daemon {
         self.places = config.listeners.iter().map(Place::from).collect();
         self.ports
             .extend(config.listeners.iter().map(|listener| listener.bind_port));
+        self.budget.follow(config.budget, self.look());
         self.config = Arc::new(config);
         self.order(sockets);
         self.map_ports();
         Ok(())
+    }
+
+    /// What the budget goes by.
+    fn look(&self) -> Look {
+        Look {
+            unix: Timestamp::now().0.unix_timestamp(),
+            offset: self.today.utc_offset(),
+            uptime: self.started.elapsed().as_secs(),
+            carried: self.carried,
+        }
     }
 
     /// A socket for each worker; none where they have theirs.

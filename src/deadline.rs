@@ -18,7 +18,7 @@ struct Deadlines {
     /// Ticks so far.
     now: u32,
     entries: Vec<Entry>,
-    free: Vec<usize>,
+    free: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -41,6 +41,14 @@ pub fn tick() {
     });
 }
 
+/// Wakes all who wait for a deadline of this thread, for another reason.
+pub fn wake_all() {
+    DEADLINES.with_borrow_mut(|deadlines| {
+        let mut wakers = deadlines.entries.iter_mut().filter_map(|e| e.waker.take());
+        wakers.by_ref().for_each(Waker::wake);
+    });
+}
+
 /// Seconds that this thread has been told of.
 pub fn now() -> u32 {
     DEADLINES.with_borrow(|deadlines| deadlines.now)
@@ -49,7 +57,8 @@ pub fn now() -> u32 {
 /// A moment of this thread, by which something must have happened.
 #[derive(Debug)]
 pub struct Deadline {
-    index: usize,
+    /// Small, for each connection has one.
+    index: u32,
     /// On another thread it would be another one.
     _thread: PhantomData<*const ()>,
 }
@@ -62,7 +71,7 @@ impl Deadlines {
         reason = "entries are never taken away, and a deadline stays on the thread that made its own"
     )]
     fn entry(&mut self, deadline: &Deadline) -> &mut Entry {
-        &mut self.entries[deadline.index]
+        &mut self.entries[deadline.index as usize]
     }
 }
 
@@ -75,7 +84,7 @@ impl Deadline {
             deadlines.free.pop().unwrap_or_else(|| {
                 let index = deadlines.entries.len();
                 deadlines.entries.push(Entry::default());
-                index
+                u32::try_from(index).unwrap_or(u32::MAX)
             })
         });
         let deadline = Self {

@@ -38,6 +38,7 @@
 
 mod address;
 pub mod admission;
+pub mod allowance;
 mod aside;
 pub mod command;
 pub mod config;

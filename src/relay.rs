@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use self::carry::carry;
+use crate::allowance::{LINE, Pause, Ticket};
 use crate::deadline::Deadline;
 use crate::side::{Plain, Side, with_buffer};
 use crate::stats::Counters;
@@ -28,6 +29,8 @@ pub enum End {
     HalfCloseTimeout,
     /// Both sides were silent for too long.
     IdleTimeout,
+    /// Nothing may be carried just now.
+    Paused(Pause),
     /// The client reset the connection, or was gone.
     ResetByClient,
     /// The upstream reset the connection, or was gone.
@@ -40,7 +43,9 @@ pub struct Patience {
     /// While both sides are open.
     pub idle: u32,
     /// After one side has ended.
-    pub half_close: u32,
+    pub half_close: u16,
+    /// After both were told of the end, because of a [`Pause`].
+    pub drain: u16,
 }
 
 /// Two sides with bytes flowing between them. A future; when it is done, drop it to close both
@@ -53,6 +58,8 @@ pub struct Relay<C, U> {
     down: Direction,
     /// Who has reset the connection while bytes of his may still be on their way.
     gone: Option<Party>,
+    /// Why it was ended before its sides have.
+    paused: Option<Pause>,
     patience: Patience,
     deadline: Deadline,
     counters: Rc<Counters>,
@@ -64,6 +71,8 @@ struct Direction {
     flow: Flow,
     /// More came at once than a message has.
     bulk: bool,
+    /// Its place among all that wait for their turn.
+    ticket: Ticket,
 }
 
 /// What a direction is at.
@@ -75,6 +84,9 @@ enum Flow {
     /// The sink is gone, and has said all it had to say. What the source still sends is thrown
     /// away: left unread, it would make our close a reset, and cut what the source has to read.
     Spilling,
+    /// Nothing more of the source is carried; what it sent is still being written, then the end, and
+    /// then the source is spilt.
+    Stopping,
     /// The source has ended; what it sent is still being written, then the end.
     Ending,
     Done,
@@ -124,6 +136,7 @@ impl<C: Side, U: Side> Relay<C, U> {
             up: Direction::OPEN,
             down: Direction::OPEN,
             gone: None,
+            paused: None,
             patience,
             deadline: Deadline::after(patience.idle),
             counters,
@@ -137,6 +150,9 @@ impl<C: Side + Unpin, U: Side + Unpin> Future for Relay<C, U> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let relay = self.get_mut();
         let before = relay.state();
+        if let Some(pause) = LINE.pause() {
+            relay.pause(pause);
+        }
 
         let mut up = 0;
         let pumped = pump(
@@ -196,6 +212,20 @@ impl<C: Side, U: Side> Relay<C, U> {
         (self.up.flow, self.down.flow, self.gone, waiting)
     }
 
+    /// Carries nothing more, and has both sides end. What the client still sends is read, so that he gets
+    /// all that was sent to him; the upstream has nothing to lose.
+    fn pause(&mut self, pause: Pause) {
+        for (flow, stopped) in [
+            (&mut self.up.flow, Flow::Stopping),
+            (&mut self.down.flow, Flow::Ending),
+        ] {
+            if flow.is_read() && self.gone.is_none() {
+                *flow = stopped;
+                self.paused = Some(pause);
+            }
+        }
+    }
+
     /// Notes why the direction that starts at `source` cannot go on, and has the relay be polled
     /// once more: nothing that it waits for would tell of what there is to do now.
     fn fault(&mut self, fault: Fault, source: Party, cx: &Context<'_>) {
@@ -228,7 +258,9 @@ impl<C: Side, U: Side> Relay<C, U> {
             Some(Party::Client) if self.up.flow.is_read() => None,
             Some(Party::Upstream) if self.down.flow.is_read() => None,
             Some(party) => Some(self.carry_reset(party)),
-            None if (self.up.flow, self.down.flow) == (Flow::Done, Flow::Done) => Some(End::Closed),
+            None if (self.up.flow, self.down.flow) == (Flow::Done, Flow::Done) => {
+                Some(self.paused.map_or(End::Closed, End::Paused))
+            }
             None => None,
         }
     }
@@ -244,6 +276,9 @@ impl<C: Side, U: Side> Relay<C, U> {
         }
         if self.down.flow.is_held() {
             self.client.reset();
+        }
+        if let Some(pause) = self.paused {
+            return End::Paused(pause);
         }
         match (self.up.flow, self.down.flow) {
             (Flow::Done, _) | (_, Flow::Done) => End::HalfCloseTimeout,
@@ -266,6 +301,9 @@ impl<C: Side, U: Side> Relay<C, U> {
 
     /// How long nothing may move from now on.
     fn patience_now(&self) -> u32 {
+        if self.paused.is_some() {
+            return self.patience.drain.into();
+        }
         let flows = [self.up.flow, self.down.flow];
         // A side that takes bytes slowly is not silent, and we read nothing for it meanwhile.
         let is_slow = self.gone.is_none() && flows.iter().any(|flow| flow.is_held());
@@ -273,7 +311,7 @@ impl<C: Side, U: Side> Relay<C, U> {
         if is_slow || is_whole {
             self.patience.idle
         } else {
-            self.patience.half_close
+            self.patience.half_close.into()
         }
     }
 
@@ -313,6 +351,7 @@ impl Direction {
     const OPEN: Self = Self {
         flow: Flow::Open,
         bulk: false,
+        ticket: None,
     };
 }
 
@@ -324,7 +363,10 @@ impl Flow {
 
     /// Whether there may be bytes that a side has not taken yet.
     fn is_held(self) -> bool {
-        matches!(self, Self::Held | Self::Ending | Self::Spilling)
+        matches!(
+            self,
+            Self::Held | Self::Ending | Self::Spilling | Self::Stopping
+        )
     }
 }
 
@@ -333,7 +375,7 @@ impl Flow {
 fn pump(
     source: &mut impl Side,
     sink: &mut impl Side,
-    Direction { flow, bulk }: &mut Direction,
+    Direction { flow, bulk, ticket }: &mut Direction,
     gone: bool,
     last: bool,
     moved: &mut u64,
@@ -353,21 +395,33 @@ fn pump(
                     }
                 }
                 *flow = Flow::Open;
-                match carry(source, sink, bulk, cx)? {
+                let Poll::Ready(most) = LINE.poll_turn(ticket, cx) else {
+                    return Ok(());
+                };
+                match carry(source, sink, bulk, most, cx)? {
                     // The kernel tells of a reset once, and a write has had that.
                     Poll::Ready(0) if gone => return Err(Fault::Source),
                     Poll::Ready(0) => *flow = Flow::Ending,
-                    Poll::Ready(carried) => *moved = moved.saturating_add(carried as u64),
+                    Poll::Ready(carried) => {
+                        LINE.take(carried, ticket, cx);
+                        *moved = moved.saturating_add(carried as u64);
+                    }
                     Poll::Pending => return Ok(()),
                 }
             }
-            Flow::Ending => match sink.poll_finish(last, cx) {
-                Poll::Ready(finished) => {
-                    finished.map_err(|e| Fault::sink(&e))?;
-                    *flow = Flow::Done;
+            // Who is spilt is not dropped yet.
+            Flow::Ending | Flow::Stopping => {
+                match sink.poll_finish(last && *flow == Flow::Ending, cx) {
+                    Poll::Ready(finished) => {
+                        finished.map_err(|e| Fault::sink(&e))?;
+                        *flow = match flow {
+                            Flow::Stopping => Flow::Spilling,
+                            _ => Flow::Done,
+                        };
+                    }
+                    Poll::Pending => return Ok(()),
                 }
-                Poll::Pending => return Ok(()),
-            },
+            }
             Flow::Spilling => match with_buffer(|buffer| source.poll_read(cx, buffer)) {
                 Poll::Ready(Ok(0)) => *flow = Flow::Done,
                 Poll::Ready(Ok(_)) => {}

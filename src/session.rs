@@ -129,13 +129,19 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
+/// The same of hours at most.
+fn short(time: Duration) -> u16 {
+    u16::try_from(time.as_secs()).unwrap_or(u16::MAX)
+}
+
 // === impl Settings ===
 
 impl Settings {
     fn relay<O>(&self, open: Open) -> Stage<O> {
         let patience = Patience {
             idle: seconds(self.config.timeouts.idle),
-            half_close: seconds(self.config.timeouts.half_close),
+            half_close: short(self.config.timeouts.half_close),
+            drain: short(self.config.timeouts.drain),
         };
         let counters = Rc::clone(&self.counters);
         let Open {

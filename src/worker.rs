@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use self::acceptor::Acceptor;
 use crate::admission::Admission;
+use crate::allowance::LINE;
 use crate::config::{Config, Listener};
 use crate::deadline;
 use crate::decoy::Decoy;
@@ -151,6 +152,10 @@ impl State {
         tokio::task::spawn_local(async move {
             while ticked.recv().await.is_some() {
                 deadline::tick();
+                if LINE.pause().is_some() {
+                    // Idle ones too must end.
+                    deadline::wake_all();
+                }
             }
         });
         while let Some(order) = orders.recv().await {

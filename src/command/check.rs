@@ -9,7 +9,8 @@ use self::facts::facts;
 use super::table::{Align, Column, field, table};
 use super::{BUILT_IN, Options, complain, finish, print};
 use crate::config::{
-    self, Certificate, Config, Limits, Listener, Loaded, Problem, Timeouts, Upstream,
+    self, Budget, Certificate, Config, Limits, Listener, Loaded, Period, Problem, Timeouts,
+    Upstream, Weekdays,
 };
 use crate::control::Check;
 use crate::decoy::Decoy;
@@ -117,6 +118,10 @@ fn render(name: &str, config: &Config) -> String {
     if let Some(device) = &config.upstream_interface {
         field(&mut out, "upstreams by", device);
     }
+    let budget = budget(&config.budget);
+    if !budget.is_empty() {
+        field(&mut out, "budget", &budget);
+    }
     field(
         &mut out,
         "log",
@@ -162,6 +167,32 @@ fn limits(limits: &Limits) -> String {
         count(limits.max_rate_per_client),
         count(limits.max_handshakes),
     )
+}
+
+fn budget(budget: &Budget) -> String {
+    let mut parts = Vec::new();
+    if let Some(bytes) = budget.bytes {
+        let from = match budget.period {
+            Period::Day => String::new(),
+            Period::Month => format!(" from day {}", budget.reset_day),
+        };
+        parts.push(format!("{bytes} a {}{from}", budget.period));
+    }
+    if let Some(rate) = budget.rate {
+        let less = if budget.family_first {
+            " where the family leaves it"
+        } else {
+            ""
+        };
+        parts.push(format!("{rate} Mbit/s{less}"));
+    }
+    if let Some(hours) = budget.hours {
+        parts.push(hours.to_string());
+    }
+    if budget.weekdays != Weekdays::ALL {
+        parts.push(budget.weekdays.names().collect::<Vec<_>>().join(" "));
+    }
+    parts.join(", ")
 }
 
 fn timeouts(timeouts: &Timeouts) -> String {
@@ -277,6 +308,12 @@ media     whatsapp.net:443              none
                 option tls '1'
                 option accept_proxy '1'
                 option bind_address '2001:db8:1111:2222:3333:4444:5555:6666'
+            config budget 'budget'
+                option bytes '50GB'
+                option rate '20'
+                option family_first '1'
+                option hours '22:00-06:00'
+                list weekday 'sun'
             config upstream 'mine'
                 list address '[2001:db8:1111:2222:3333:4444:5555:6666]:65535'";
         let text = render("f", &config::parse("f", text).unwrap().config);
@@ -284,6 +321,8 @@ media     whatsapp.net:443              none
             "example.net",
             "left alone",
             "max_handshakes off",
+            "budget         50GB a month from day 1, 20 Mbit/s where the family leaves it,",
+            "22:00-06:00, sun",
             "/etc/ssl/a.pem with",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use open_metrics::{Label, OpenMetrics};
 
 use super::{Error, Options, print_text};
-use crate::control::{CertificateStatus, ListenerStatus, Request, State, Status, Whose};
+use crate::allowance::Pause;
+use crate::control::{
+    BudgetStatus, CertificateStatus, ListenerStatus, Request, State, Status, Whose,
+};
 use crate::upstream;
 
 /// Prints the metrics.
@@ -78,11 +81,38 @@ fn daemon(text: &mut OpenMetrics, status: &Status) {
         "The most that may be open at once.",
     )
     .sample(&[("bound_by", &connections.bound_by)], &connections.cap);
+    budget(text, &status.budget);
     text.counter(
         "waproxy_connections_accepted",
         "Connections accepted in all.",
     )
     .sample(&[], &connections.accepted);
+}
+
+fn budget(text: &mut OpenMetrics, budget: &BudgetStatus) {
+    let help = "1 while nobody is let in, because of that.";
+    let mut family = text.gauge("waproxy_paused", help);
+    for pause in [Pause::Budget, Pause::Hours] {
+        let reason: Label<'_> = ("reason", &pause.reason());
+        family.sample(&[reason], &u8::from(budget.pause == Some(pause)));
+    }
+    if let Some(until) = budget.until_unix {
+        let help = "When people are let in again, since 1970.";
+        text.gauge("waproxy_paused_until_seconds", help)
+            .sample(&[], &until);
+    }
+    let help = "Bytes on the line in this period: two for each that was carried.";
+    text.gauge("waproxy_budget_used_bytes", help)
+        .sample(&[], &budget.used_bytes);
+    if let Some(bytes) = budget.bytes {
+        text.gauge("waproxy_budget_bytes", "Bytes that a period has.")
+            .sample(&[], &bytes);
+    }
+    if let Some(rate) = budget.rate {
+        let help = "What all connections may take together in a second.";
+        text.gauge("waproxy_rate_bytes", help)
+            .sample(&[], &(rate / 8));
+    }
 }
 
 fn listeners(text: &mut OpenMetrics, listeners: &[ListenerStatus]) {

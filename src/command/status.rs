@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::table::{Align, Column, field, table};
 use super::{Error, Options, certificate, health_word, print, print_text};
-use crate::control::{self, HostSource, ListenerStatus, Request, State, Status};
+use crate::allowance::Pause;
+use crate::control::{self, BudgetStatus, HostSource, ListenerStatus, Request, State, Status};
 use crate::upstream;
 
 /// Prints the status: a table, or with `json` the daemon's own answer.
@@ -103,6 +104,7 @@ fn summary(out: &mut String, status: &Status) {
     let (people, week) = (status.people_today, status.people_week);
     let text = format!("about {people} today, {week} in seven days (each day counted anew)");
     field(out, "people", &text);
+    budget(out, &status.budget);
     let outside = status.last_outside_seconds.map_or_else(
         || "no connection since the start".into(),
         |seconds| format!("the last connection {} ago", duration(seconds)),
@@ -144,6 +146,26 @@ fn address(out: &mut String, status: &Status) {
     }
     for hint in &status.hints {
         field(out, "hint", hint);
+    }
+}
+
+/// Whether people are let in, and what is left; nothing where there is no budget.
+fn budget(out: &mut String, budget: &BudgetStatus) {
+    if let (Some(pause), Some(until)) = (budget.pause, &budget.until) {
+        let why = match pause {
+            Pause::Budget => "the budget is used up",
+            Pause::Hours => "it is outside of the hours",
+        };
+        field(out, "closed", &format!("until {until}: {why}"));
+    }
+    if let Some(all) = budget.bytes {
+        // As it is written in the configuration.
+        let [used, all] = [budget.used_bytes, all].map(|bytes| short(bytes, 1000, "B"));
+        field(out, "budget", &format!("{used} of {all} on the line"));
+    }
+    if let Some(rate) = budget.rate {
+        let rate = short(rate, 1000, "");
+        field(out, "rate", &format!("{rate}bit/s for all together"));
     }
 }
 
@@ -296,6 +318,9 @@ mod tests {
             "19 now, 87 at the peak, at most 4096 (nf_conntrack_max)",
             "today          51M up and 6.0G down in 4321 connections\n",
             "people         about 23 today, 140 in seven days (each day counted anew)\n",
+            "closed         until 2026-12-01 07:00: the budget is used up\n",
+            "budget         50G of 50G on the line\n",
+            "rate           20Mbit/s for all together\n",
             "from outside   the last connection 3 min 5 s ago\n",
             "chat_tls  443->10443    chat     yes      12      1.2M     1221   1.3G  7.0G\n",
             "media     587->10587    media    no        7       500        0  1023B   15E\n",

@@ -17,6 +17,7 @@ pub(super) type Values = Vec<String>;
 #[derive(Default)]
 pub(super) struct RawConfig {
     pub(super) main: RawMain,
+    pub(super) budget: RawBudget,
     pub(super) listeners: Vec<Named<RawListener>>,
     pub(super) upstreams: Vec<Named<RawUpstream>>,
 }
@@ -55,6 +56,19 @@ pub(super) struct RawMain {
     pub(super) trusted_proxy: Values,
 }
 
+/// `config budget`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawBudget {
+    pub(super) bytes: Values,
+    pub(super) period: Values,
+    pub(super) reset_day: Values,
+    pub(super) rate: Values,
+    pub(super) family_first: Values,
+    pub(super) hours: Values,
+    pub(super) weekday: Values,
+}
+
 /// `config listener`
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -88,14 +102,18 @@ impl RawConfig {
                 "waproxy" if section.name == "main" => {
                     raw.main = options(section, report).unwrap_or_default();
                 }
-                "waproxy" => {
-                    let message = "the one section of this type is called 'main'";
-                    report.problem(&label("waproxy", &section.name), None, &[], message);
+                "budget" if section.name == "budget" => {
+                    raw.budget = options(section, report).unwrap_or_default();
+                }
+                kind @ ("waproxy" | "budget") => {
+                    let name = if kind == "budget" { kind } else { "main" };
+                    let message = format!("the one section of this type is called '{name}'");
+                    report.problem(&label(kind, &section.name), None, &[], &message);
                 }
                 "listener" => raw.listeners.extend(named(section, report)),
                 "upstream" => raw.upstreams.extend(named(section, report)),
                 kind => {
-                    let near = did_you_mean(kind, ["waproxy", "listener", "upstream"]);
+                    let near = did_you_mean(kind, ["waproxy", "budget", "listener", "upstream"]);
                     let message = format!("this type of section is unknown{near}");
                     report.warning(&label(kind, &section.name), None, &[], &message);
                 }

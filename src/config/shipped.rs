@@ -3,7 +3,7 @@
 use super::DEFAULT;
 use super::uci::{self, Section};
 
-/// Adds the shipped options of `main` and of the shipped upstreams where the sections lack them,
+/// Adds the shipped options of `main`, of `budget` and of the shipped upstreams where the sections lack them,
 /// so that a file of listeners is enough. Listeners are never added.
 pub(super) fn complete(sections: &mut Vec<Section>) {
     for shipped in uci::read(DEFAULT).sections {

@@ -4,17 +4,19 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::problem::did_you_mean;
-use super::raw::{Named, RawConfig, RawListener, RawMain, RawUpstream};
+use super::raw::{Named, RawBudget, RawConfig, RawListener, RawMain, RawUpstream};
 use super::reader::Reader;
 use super::report::{Noted, Report, label};
 use super::{
-    AUTO, CHAT, Certificate, Config, Gate, Limits, Listener, MEDIA, ProxyHeader, Timeouts,
+    AUTO, Budget, CHAT, Certificate, Config, Gate, Limits, Listener, MEDIA, ProxyHeader, Timeouts,
     Upstream, value,
 };
 
 /// What the reference proxy takes. No router comes near.
 const MOST_CONNECTIONS: u32 = 27_500;
 const MOST_WORKERS: u32 = 256;
+/// Mbit/s. Nobody limits more.
+const MOST_RATE: u32 = 10_000;
 
 /// An upstream, or that something was wrong with it.
 type Read = Result<Arc<Upstream>, Noted>;
@@ -30,6 +32,7 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Not
     let main = main(&raw.main, report);
     let interface = main.as_ref().ok();
     let interface = interface.and_then(|main| main.upstream_interface.clone());
+    let budget = budget(&raw.budget, report);
     let upstreams: Vec<(&str, Read)> = raw
         .upstreams
         .iter()
@@ -60,11 +63,12 @@ pub(super) fn config(raw: &RawConfig, report: &mut Report) -> Result<Config, Not
     Ok(Config {
         listeners,
         upstreams,
+        budget: budget?,
         ..main?
     })
 }
 
-/// Everything but listeners and upstreams.
+/// Everything but budget, listeners and upstreams.
 fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
     let mut r = Reader::new("waproxy", "main", report);
     let enabled = r.required("enabled", &raw.enabled, value::flag);
@@ -123,9 +127,35 @@ fn main(raw: &RawMain, report: &mut Report) -> Result<Config, Noted> {
         certificate: certificate?,
         media_names: media_names?,
         trusted_proxies: trusted_proxies?,
+        budget: Budget::default(),
         listeners: Vec::new(),
         upstreams: Vec::new(),
     })
+}
+
+fn budget(raw: &RawBudget, report: &mut Report) -> Result<Budget, Noted> {
+    let mut r = Reader::new("budget", "budget", report);
+    let bytes = r.optional("bytes", &raw.bytes, value::bytes_or_off);
+    let period = r.required("period", &raw.period, value::period);
+    let reset_day = r.required("reset_day", &raw.reset_day, value::day_of_month);
+    let rate = r.optional("rate", &raw.rate, value::count_or_off(MOST_RATE));
+    let family_first = r.required("family_first", &raw.family_first, value::flag);
+    let hours = r.optional("hours", &raw.hours, value::hours);
+    let weekdays = r.list("weekday", &raw.weekday, value::weekday);
+    let budget = Budget {
+        bytes: bytes?.flatten(),
+        period: period?,
+        reset_day: reset_day?,
+        rate: rate?.flatten(),
+        family_first: family_first?,
+        hours: hours?,
+        weekdays: weekdays?.into(),
+    };
+    if budget.family_first && budget.rate.is_none() {
+        let message = "this option needs a rate, which then gives way";
+        return Err(r.refuse("family_first", &raw.family_first, message));
+    }
+    Ok(budget)
 }
 
 fn certificate(raw: &RawMain, r: &mut Reader<'_>) -> Result<Certificate, Noted> {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use log::LevelFilter;
 
+use super::budget::Day;
 use super::problem::did_you_mean;
-use super::{Auto, Decoy, Gate, Host, HostPort, ProxyHeader};
+use super::{Auto, Bytes, Decoy, Gate, Host, HostPort, Hours, Period, ProxyHeader};
 
 /// A value, or what is allowed.
 type Parsed<T> = Result<T, String>;
@@ -103,6 +104,53 @@ pub(super) fn gate(text: &str) -> Parsed<Gate> {
             ("enforce", Gate::Enforce),
         ],
     )
+}
+
+/// A whole number of bytes with its unit, or 0.
+pub(super) fn bytes_or_off(text: &str) -> Parsed<Option<Bytes>> {
+    if text == "0" {
+        return Ok(None);
+    }
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let parsed = end.and_then(|end| {
+        let (digits, unit) = text.split_at_checked(end)?;
+        Bytes::new(number(digits)?, unit.trim_start())
+    });
+    parsed.map(Some).ok_or_else(|| {
+        "a whole number of kB, MB, GB or TB like 50GB, or 0 for off, is allowed".into()
+    })
+}
+
+pub(super) fn period(text: &str) -> Parsed<Period> {
+    word(text, [("day", Period::Day), ("month", Period::Month)])
+}
+
+/// A day that every month has.
+pub(super) fn day_of_month(text: &str) -> Parsed<u8> {
+    number(text)
+        .filter(|n| (1..=28).contains(n))
+        .and_then(|n| u8::try_from(n).ok())
+        .ok_or_else(|| "a day of the month from 1 to 28 is allowed".into())
+}
+
+/// `07:00-23:00`, which may go past midnight.
+pub(super) fn hours(text: &str) -> Parsed<Hours> {
+    let time = |text: &str| {
+        let (hours, minutes) = text.split_once(':')?;
+        let two = |text: &str| {
+            let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse::<u16>().ok()).flatten()
+        };
+        Some((two(hours)?, two(minutes)?))
+    };
+    text.split_once('-')
+        .and_then(|(from, to)| Hours::new(time(from)?, time(to)?))
+        .ok_or_else(|| "two times of the day like 07:00-23:00 or 22:00-06:00 are allowed".into())
+}
+
+pub(super) fn weekday(text: &str) -> Parsed<Day> {
+    let days = Day::ALL.map(|day| (day.name(), day));
+    word(text, days)
 }
 
 /// A file, or the address of a web server. No file of another kind: everybody gets to see it. No

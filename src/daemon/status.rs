@@ -14,7 +14,6 @@ use crate::control::{
 use crate::port_mapping::PortMapping;
 use crate::share::share;
 use crate::stats::{Carried, Totals};
-use crate::timestamp::Timestamp;
 use crate::worker::Report;
 
 /// Seconds after which it proves nothing any more that somebody came from outside.
@@ -66,6 +65,7 @@ impl Daemon {
             today: today.carried,
             people_today: today.people,
             people_week: self.days.people_of_week(today),
+            budget: self.budget.status(),
             listeners: self.listeners(reports),
             upstreams: self
                 .upstreams
@@ -76,8 +76,8 @@ impl Daemon {
         }
     }
 
-    /// Takes a sample of what the workers have counted, and tries again to keep a certificate that
-    /// could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
+    /// Takes a sample of what the workers have counted, looks whether more may be carried, and tries
+    /// again to keep a certificate that could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = carried(reports);
         self.look_at_clock(carried);
@@ -99,15 +99,16 @@ impl Daemon {
         self.days.told(self.whole_day(carried(reports)))
     }
 
-    /// Has days begin and end.
+    /// Has days begin and end, and the budget be kept, now that so much was `carried`.
     pub(super) fn look_at_clock(&mut self, carried: Carried) {
         let day = self.day(carried);
-        let now = Timestamp::now().0.unix_timestamp();
-        let uptime = self.started.elapsed().as_secs();
-        if self.today.look(now, uptime, carried) {
+        self.carried = carried;
+        let look = self.look();
+        if self.today.look(look.unix, look.uptime, carried) {
             self.days.add(day);
             self.admission.begin_day();
         }
+        self.budget.look(look);
     }
 
     /// Today since the start.

@@ -41,6 +41,11 @@ impl Today {
         self.utc_offset = offset(&handed(configuration, "utc_offset")).unwrap_or(0);
     }
 
+    /// How far the router's clock is ahead of UTC, in seconds.
+    pub(super) fn utc_offset(&self) -> i64 {
+        self.utc_offset
+    }
+
     /// Looks at the clock: `unix` seconds since 1970 in UTC, `uptime` seconds since the start and
     /// `carried` since then.
     ///

@@ -9,19 +9,20 @@ use crate::side::{Pipe, Plain, READ, Side, with_buffer};
 /// recognised by filling a buffer, and from then on the kernel moves it.
 const MESSAGE: usize = 2_048;
 
-/// Reads once and sends what was read: past us where it comes in bulk, sides have it as it is, and
-/// there is a pipe; through a buffer otherwise.
+/// Reads once and sends what was read: past us, but no more than `most`, where it comes in bulk, sides
+/// have it as it is, and there is a pipe; through a buffer otherwise, which is small.
 pub(super) fn carry(
     source: &mut impl Side,
     sink: &mut impl Side,
     bulk: &mut bool,
+    most: usize,
     cx: &mut Context<'_>,
 ) -> Result<Poll<usize>, Fault> {
     if *bulk
         && let (Some(source), Some(sink)) = (source.as_plain(), sink.as_plain())
         && let Some(pipe) = Pipe::borrow()
     {
-        match splice(source, sink, pipe, cx)? {
+        match splice(source, sink, pipe, most, cx)? {
             // An end, or a byte that is marked as urgent, which splice does not pass: reading tells.
             Poll::Ready(0) => {}
             Poll::Ready(bytes) => {
@@ -42,9 +43,10 @@ fn splice(
     source: &mut Plain,
     sink: &mut Plain,
     mut pipe: Pipe,
+    most: usize,
     cx: &mut Context<'_>,
 ) -> Result<Poll<usize>, Fault> {
-    let Poll::Ready(read) = source.poll_splice(cx, &mut pipe) else {
+    let Poll::Ready(read) = source.poll_splice(cx, &mut pipe, most) else {
         return Ok(Poll::Pending);
     };
     let read = read.map_err(|_| Fault::Source)?;

@@ -22,6 +22,7 @@ use crate::stats::Counters;
 const PATIENCE: Patience = Patience {
     idle: 9,
     half_close: 4,
+    drain: 3,
 };
 
 /// Polls after which a relay that still wants more is taken to spin.
@@ -251,7 +252,7 @@ impl Stage {
         let is_slow = sides.iter().any(|side| side.is_full()) || upstream.told;
         let is_half = sides.iter().any(|side| side.finished);
         if is_reset || is_half && !is_slow {
-            PATIENCE.half_close
+            u32::from(PATIENCE.half_close)
         } else {
             PATIENCE.idle
         }
@@ -261,6 +262,7 @@ impl Stage {
         match end {
             End::Closed => self.check_closed(),
             End::HalfCloseTimeout | End::IdleTimeout => self.check_timeout(end),
+            End::Paused(_) => panic!("nobody pauses it"),
             End::ResetByClient => self.check_reset(&self.client, &self.upstream),
             End::ResetByUpstream => self.check_reset(&self.upstream, &self.client),
         }
@@ -281,7 +283,7 @@ impl Stage {
         let (from, to) = (from.0.borrow(), to.0.borrow());
         assert!(from.was_reset, "reset by who has not");
         assert!(to.got_reset && !from.got_reset, "is not carried over");
-        let stuck = !to.kept.is_empty() && self.quiet > PATIENCE.half_close;
+        let stuck = !to.kept.is_empty() && self.quiet > u32::from(PATIENCE.half_close);
         let arrived = to.gone() || to.taken == from.said;
         assert!(arrived || stuck, "reset before all that was said");
     }
@@ -290,7 +292,7 @@ impl Stage {
         let patience = if end == End::IdleTimeout {
             PATIENCE.idle
         } else {
-            PATIENCE.half_close
+            u32::from(PATIENCE.half_close)
         };
         assert!(self.quiet > patience, "{end:?} after {} s", self.quiet);
         let mut ended = false;

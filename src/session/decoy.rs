@@ -24,7 +24,7 @@ const MOST_TIME: u32 = 60;
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long a browser may think between two requests, in seconds.
-const PATIENCE: u32 = 15;
+const PATIENCE: u16 = 15;
 
 // === impl Settings ===
 
@@ -71,8 +71,9 @@ impl Settings {
             return Ok(());
         }
         let patience = Patience {
-            idle: PATIENCE,
+            idle: PATIENCE.into(),
             half_close: PATIENCE,
+            drain: PATIENCE,
         };
         // Of its own: what is not WhatsApp's is not counted as carried.
         let counters = Rc::new(Counters::default());

@@ -45,6 +45,7 @@ impl Outcome {
             Self::Carried(End::Closed) => "closed",
             Self::Carried(End::HalfCloseTimeout) => "half_close_timeout",
             Self::Carried(End::IdleTimeout) => "idle_timeout",
+            Self::Carried(End::Paused(pause)) => pause.reason(),
             Self::Carried(End::ResetByClient) => "reset_by_client",
             Self::Carried(End::ResetByUpstream) => "reset_by_upstream",
             Self::ClientLeft => "client_left",

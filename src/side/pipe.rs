@@ -123,9 +123,11 @@ impl Pipe {
         self.len
     }
 
-    /// Moves what `source` has into it, as far as there is room, and returns how much that was.
-    pub fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
-        let moved = splice(source, None, &self.ends().write, None, *CAPACITY, FLAGS)?;
+    /// Moves what `source` has into it, as far as there is room and no more than `most`, and returns how
+    /// much that was.
+    pub fn fill(&mut self, source: impl AsFd, most: usize) -> io::Result<usize> {
+        let most = most.min(*CAPACITY);
+        let moved = splice(source, None, &self.ends().write, None, most, FLAGS)?;
         self.len = self.len.saturating_add(moved);
         Ok(moved)
     }
@@ -202,11 +204,11 @@ mod tests {
         for _ in 0..2 * MOST {
             let mut lost = Pipe::borrow().unwrap();
             from.write_all(b"lost").unwrap();
-            assert_eq!(lost.fill(&into).unwrap(), 4);
+            assert_eq!(lost.fill(&into, usize::MAX).unwrap(), 4);
         }
         let mut pipe = Pipe::borrow().unwrap();
         from.write_all(b"kept").unwrap();
-        assert_eq!(pipe.fill(&into).unwrap(), 4);
+        assert_eq!(pipe.fill(&into, usize::MAX).unwrap(), 4);
         pipe.empty(&into).unwrap();
         let mut kept = [0; 4];
         from.read_exact(&mut kept).unwrap();
@@ -222,7 +224,7 @@ mod tests {
         from.write_all(&bytes).unwrap();
         let mut pipe = Pipe::borrow().unwrap();
         while pipe.len() < bytes.len() {
-            pipe.fill(&into).unwrap();
+            pipe.fill(&into, usize::MAX).unwrap();
         }
         assert_eq!(pipe.take_bytes().unwrap(), bytes);
         assert!(pipe.is_empty());

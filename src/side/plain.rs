@@ -97,13 +97,15 @@ impl Plain {
         })
     }
 
-    /// Moves what has arrived into `pipe`, an empty one. Zero is the end of the stream.
+    /// Moves what has arrived into `pipe`, an empty one, and `most` at once. Zero is the end of the stream.
     pub fn poll_splice(
         &mut self,
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
+        most: usize,
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_read_with(cx, |stream| pipe.fill(stream))
+        self.stream
+            .poll_read_with(cx, |stream| pipe.fill(stream, most))
     }
 
     /// Sends what is in `pipe` at once, and keeps the pipe where the peer would not take all. Call

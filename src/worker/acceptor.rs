@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::admission::Admission;
+use crate::allowance::LINE;
 use crate::session::{self, Settings};
 use crate::shortage::Shortage;
 use crate::socket;
@@ -113,6 +114,11 @@ impl Acceptor {
     fn admit(&self, client: TcpStream, peer: SocketAddr) {
         let settings = Rc::clone(&self.settings.borrow());
         settings.counters.accepted.add(1);
+        if let Some(pause) = LINE.pause() {
+            settings.counters.refused.count(pause.reason());
+            socket::reset_on_close(&client);
+            return;
+        }
         let permit = match self.admission.admit() {
             Ok(permit) => permit,
             Err(full) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::client::read_to_end;
 use crate::support::daemon::Daemon;
-use crate::support::faketime;
+use crate::support::faketime::FakeClock;
 use crate::support::folder::Folder;
 use crate::support::openssl::greet;
 use crate::support::setup::{Setup, listener, upstream};
@@ -17,18 +17,14 @@ use crate::support::transfer::Transfers;
 #[test]
 fn a_clock_that_jumps_by_years_disturbs_nothing() {
     let folder = Folder::new();
-    let offset = folder.write("offset", "+0\n");
-    let library = format!("LD_PRELOAD={}", faketime::library().display());
-    let file = format!("FAKETIME_TIMESTAMP_FILE={}", offset.display());
-    let rest = ["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_NO_CACHE=1"];
-    let prefix = ["env", &library, &file, rest[0], rest[1]];
+    let clock = FakeClock::new();
     let echo = StandIn::echo();
     let setup = Setup::new()
         .main("idle_timeout", 4)
         .with(listener("plain", "chat"))
         .with(listener("tls", "chat").option("tls", 1))
         .with(upstream("chat", echo.address(), "none"));
-    let daemon = Daemon::start_under(&prefix, &setup);
+    let daemon = Daemon::start_under(&clock.prefix(), &setup);
     let certificate = daemon.connect_tls("tls").certificate();
     let plain = Transfers::start(5, || Box::new(daemon.connect("plain")));
     let tls = Transfers::start(5, || Box::new(daemon.connect_tls("tls")));
@@ -43,7 +39,7 @@ fn a_clock_that_jumps_by_years_disturbs_nothing() {
         idle.read_exact(&mut [0; 4]).unwrap();
         thread::sleep(Duration::from_secs(1));
 
-        folder.write("offset", format!("{jump}\n"));
+        clock.set(jump);
         assert!(read_to_end(&mut idle).0.is_empty());
         let silent = start.elapsed();
         assert!(

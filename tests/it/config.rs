@@ -7,7 +7,7 @@ mod uci_text;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use waproxy::config::{
-    self, Auto, Certificate, Config, DEFAULT, Decoy, Gate, Host, HostPort, Limits, Listener,
-    ProxyHeader, Timeouts, Upstream,
+    self, Auto, Budget, Bytes, Certificate, Config, DEFAULT, Decoy, Gate, Host, HostPort, Hours,
+    Limits, Listener, Period, ProxyHeader, Timeouts, Upstream, Weekdays,
 };
 
 use self::spelling::spelt;
@@ -126,6 +126,7 @@ fn word() -> impl Strategy<Value = String> {
 prop_compose! {
     fn config()(
         main in main(),
+        budget in budget(),
         upstreams in vec(upstream(), 3),
         autos in vec(any::<bool>(), 6),
         gates in vec(select(vec![Gate::Off, Gate::Log, Gate::Enforce]), 6),
@@ -169,12 +170,12 @@ prop_compose! {
             })
         };
         let upstreams = upstreams.into_iter().filter(used).collect();
-        Config { listeners, upstreams, ..main }
+        Config { listeners, upstreams, budget, ..main }
     }
 }
 
 prop_compose! {
-    /// All but listeners and upstreams.
+    /// All but budget, listeners and upstreams.
     fn main()(
         (enabled, firewall, keep_history) in any::<(bool, bool, bool)>(),
         workers in auto(256),
@@ -215,8 +216,32 @@ prop_compose! {
             }),
             media_names: media_names.into_iter().collect(),
             trusted_proxies: trusted_proxies.into_iter().collect(),
+            budget: Budget::default(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
+        }
+    }
+}
+
+prop_compose! {
+    fn budget()(
+        amount in option::of((1..=u32::MAX, select(vec![1_000, 1_000_000, 1_000_000_000_u64]))),
+        period in select(vec![Period::Day, Period::Month]),
+        reset_day in 1..=28_u8,
+        rate in 0..=10_000_u32,
+        family_first in any::<bool>(),
+        hours in option::of((0..1_440_u16, 1..=1_440_u16)),
+        weekdays in 1..0x80_u8,
+    ) -> Budget {
+        let rate = NonZeroU32::new(rate);
+        Budget {
+            bytes: amount.map(|(n, unit)| Bytes(NonZeroU64::new(unit * u64::from(n)).unwrap())),
+            period,
+            reset_day,
+            rate,
+            family_first: family_first && rate.is_some(),
+            hours: hours.map(|(from, minutes)| Hours { from, minutes }),
+            weekdays: Weekdays(weekdays),
         }
     }
 }

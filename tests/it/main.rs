@@ -9,6 +9,7 @@ mod support;
 
 mod address;
 mod admission;
+mod budget;
 mod bulk;
 mod cable;
 mod certificate;

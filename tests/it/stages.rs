@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 22] = [
+const MAY_NAME: [(&str, &[&str]); 23] = [
     ("address", &[]),
     (
         "admission",
         &["address", "config", "deadline", "memory", "shortage"],
     ),
+    ("allowance", &[]),
     ("aside", &[]),
     ("deadline", &[]),
     ("decoy", &["config"]),
@@ -25,7 +26,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
     ("memory", &[]),
     ("port_mapping", &["address"]),
     ("proxy_header", &[]),
-    ("relay", &["deadline", "side", "stats"]),
+    ("relay", &["allowance", "deadline", "side", "stats"]),
     ("sandbox", &[]),
     (
         "session",
@@ -60,6 +61,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
         "worker",
         &[
             "admission",
+            "allowance",
             "config",
             "deadline",
             "decoy",

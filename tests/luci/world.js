@@ -40,6 +40,7 @@ function healthy() {
 		port_mapping: null,
 		hints: [],
 		last_outside_seconds: 180,
+		budget: { ...status.budget, pause: null, until: null, until_unix: null, bytes: null },
 		today: { bytes_up: 523986010, bytes_down: 2748779069, connections: 412 }
 	});
 	status.listeners[1].bytes_down = 3221225472;

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
@@ -340,6 +341,31 @@ fn service_auto_leads_to_chat_and_media_and_needs_tls() {
     assert_eq!(
         config.media_names,
         [".whatsapp.net", ".whatsapp.com", ".fbcdn.net"]
+    );
+}
+
+#[test]
+fn a_budget_is_none_unless_the_file_has_one() {
+    assert_eq!(config(LISTENER).budget, Budget::default());
+    let text = format!("{LISTENER}config budget budget\noption rate 20\nlist weekday sun\n");
+    let budget = config(&text).budget;
+    assert_eq!(budget.rate, NonZeroU32::new(20));
+    assert_eq!(budget.weekdays.names().collect::<Vec<_>>(), ["sun"]);
+}
+
+#[test]
+fn there_is_one_budget_and_the_family_comes_first_within_its_rate() {
+    assert_eq!(
+        problems(&format!("{LISTENER}config budget other\n")),
+        ["budget 'other': the one section of this type is called 'budget'"]
+    );
+    assert_eq!(
+        problems(&format!(
+            "{LISTENER}config budget budget\noption family_first 1\n"
+        )),
+        [
+            "budget 'budget', option family_first '1': this option needs a rate, which then gives way"
+        ]
     );
 }
 

@@ -63,6 +63,47 @@ fn a_decoy_is_a_file_or_a_web_server_but_never_luci() {
 }
 
 #[test]
+fn amounts_have_the_units_of_providers() {
+    for (text, bytes) in [
+        ("50GB", 50_000_000_000),
+        ("1kB", 1_000),
+        ("7 mb", 7_000_000),
+        ("18446744TB", 18_446_744_000_000_000_000),
+    ] {
+        let amount = bytes_or_off(text).unwrap().unwrap();
+        assert_eq!(amount.0.get(), bytes, "{text}");
+    }
+    assert_eq!(bytes_or_off("0"), Ok(None));
+    let wrong = ["", "50", "GB", "0GB", "050GB", "1.5GB", "50GiB", "-1GB"];
+    refused(bytes_or_off, &wrong);
+    refused(bytes_or_off, &["18446745TB", "4294967296kB"]);
+}
+
+#[test]
+fn hours_go_from_one_time_to_another() {
+    let parsed = |text| hours(text).map(|Hours { from, minutes }| (from, minutes));
+    assert_eq!(parsed("07:00-23:00"), Ok((420, 960)));
+    assert_eq!(parsed("22:30-06:00"), Ok((1_350, 450)));
+    assert_eq!(parsed("00:00-24:00"), Ok((0, 1_440)));
+    assert_eq!(parsed("08:00-08:00"), Ok((480, 1_440)));
+    for text in ["07:00-23:00", "22:30-06:00", "12:00-24:00", "12:00-00:00"] {
+        let shown = hours(text).unwrap().to_string();
+        assert_eq!(hours(&shown), hours(text), "{text}");
+    }
+    refused(
+        hours,
+        &[
+            "07:00",
+            "7:00-8:00",
+            "07:60-08:00",
+            "24:00-06:00",
+            "07:00-24:01",
+            "+7:00-08:00",
+        ],
+    );
+}
+
+#[test]
 fn times() {
     let parse = seconds(1..=90);
     assert_eq!(parse("1"), Ok(Duration::from_secs(1)));

@@ -212,7 +212,7 @@ impl<C: Side + Unpin> Stage<C> {
 
     fn check_patience(&self, end: End) {
         let patience = match end {
-            End::HalfCloseTimeout => PATIENCE.half_close,
+            End::HalfCloseTimeout => PATIENCE.half_close.into(),
             End::IdleTimeout => PATIENCE.idle,
             _ => return,
         };
@@ -228,6 +228,7 @@ impl<C: Side + Unpin> Stage<C> {
             End::IdleTimeout => {}
             End::ResetByClient => assert!(client.was_reset(), "reset by who has not"),
             End::ResetByUpstream => assert!(upstream.was_reset(), "reset by who has not"),
+            End::Paused(_) => panic!("nobody pauses it"),
         }
         let counted = [&self.counters.bytes_up, &self.counters.bytes_down];
         for ([source, sink], counted) in [[client, upstream], [upstream, client]]

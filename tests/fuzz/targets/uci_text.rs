@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use waproxy::config::uci::Section;
-use waproxy::config::{Certificate, Config};
+use waproxy::config::{Budget, Certificate, Config};
 
 /// With every option of it, also where it is as shipped.
 pub fn sections_of(config: &Config) -> Vec<Section> {
@@ -39,7 +39,24 @@ pub fn sections_of(config: &Config) -> Vec<Section> {
     }
     main.list("media_name", &config.media_names);
     main.list("trusted_proxy", &config.trusted_proxies);
-    let mut sections = vec![main.of("waproxy", "main")];
+    let mut budget = Options::default();
+    let Budget {
+        bytes,
+        period,
+        reset_day,
+        rate,
+        family_first,
+        hours,
+        weekdays,
+    } = &config.budget;
+    budget.list("bytes", bytes);
+    budget.option("period", period);
+    budget.option("reset_day", reset_day);
+    budget.count("rate", *rate);
+    budget.flag("family_first", *family_first);
+    budget.list("hours", hours);
+    budget.list("weekday", weekdays.names());
+    let mut sections = vec![main.of("waproxy", "main"), budget.of("budget", "budget")];
     for upstream in &config.upstreams {
         let mut options = Options::default();
         options.list("address", &upstream.addresses);

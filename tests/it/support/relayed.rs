@@ -14,6 +14,7 @@ use super::tls::TlsClient;
 /// A daemon with a plain and a TLS listener, in front of an upstream that the test plays.
 pub struct Stage {
     pub daemon: Daemon,
+    setup: Setup,
     accepted: Receiver<Accepted>,
     _upstream: StandIn,
 }
@@ -42,6 +43,11 @@ impl Stage {
         Self::of(&[], setup, StandIn::handing_over())
     }
 
+    /// The same by way of a command that starts another.
+    pub fn under(prefix: &[&str], setup: Setup) -> Self {
+        Self::of(prefix, setup, StandIn::handing_over())
+    }
+
     /// The same in a network of its own.
     pub fn inside(place: &Namespace, setup: Setup) -> Self {
         let stand_in = place.inside(StandIn::handing_over);
@@ -59,9 +65,15 @@ impl Stage {
             .with(upstream("chat", stand_in.address(), "v1"));
         Self {
             daemon: Daemon::start_under(prefix, &setup),
+            setup,
             accepted,
             _upstream: stand_in,
         }
+    }
+
+    /// The whole configuration of it.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// Connects and waits for the upstream's end.

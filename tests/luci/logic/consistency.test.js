@@ -64,7 +64,7 @@ test('the plugin knows every action', () => {
 
 // The form as it is built, without a page: { type: { option: { placeholder } } }.
 async function formOptions() {
-	const found = { waproxy: {}, listener: {}, upstream: {} };
+	const found = { waproxy: {}, budget: {}, listener: {}, upstream: {} };
 	const option = () => ({ value() {}, depends() {} });
 	const form = {
 		NamedSection: 'named', GridSection: 'grid',
@@ -107,7 +107,7 @@ async function formOptions() {
 function daemonOptions() {
 	const text = read(ROOT, 'src/config/raw.rs');
 
-	return Object.fromEntries([ [ 'waproxy', 'RawMain' ], [ 'listener', 'RawListener' ], [ 'upstream', 'RawUpstream' ] ].map(([ type, name ]) => {
+	return Object.fromEntries([ [ 'waproxy', 'RawMain' ], [ 'budget', 'RawBudget' ], [ 'listener', 'RawListener' ], [ 'upstream', 'RawUpstream' ] ].map(([ type, name ]) => {
 		const body = new RegExp(`struct ${name} \\{([^}]+)\\}`).exec(text)[1];
 
 		return [ type, Array.from(body.matchAll(/(\w+): Values/g), ([ , option ]) => option) ];

@@ -71,6 +71,10 @@ const NETWORKS = [ ...ADDRESSES, ...ADDRESSES.slice(0, 3).map(address => `${addr
 const HOST_PORTS = [ ...[ ...ADDRESSES, ...NAMES ].flatMap(host => [ `${host}:443`, `[${host}]:443` ]), 'a', 'a:', ':443', 'a:0', 'a:65535', 'a:65536', 'a:0443', '[::1]', '[::1]:', '[::1', '::1]:443' ];
 const PATHS = [ '/', '/a', '/a/', 'a', '/a b', '/a\'b', '/a"b', '/a\'b"c', '/a\\b', '/ä', '//', './a' ];
 const LUCI = [ '127.0.0.1:80', '127.9.9.9:443', '127.0.0.1:8080', '[::1]:80', '[::1]:8080', '[0::1]:443', '[::ffff:127.0.0.1]:80', '[::ffff:7f00:1]:80', '[::FFFF:127.0.0.1]:8080' ];
+const AMOUNTS = [ ...NUMBERS, ...[ '0', '1', '50', '05', '', '-1', '1.5', '4294967295', '4294967296' ].flatMap(n => [ 'B', 'kB', 'KB', 'MB', ' GB', 'gb', 'TB', 'TB ', 'G', 'GiB' ].map(unit => n + unit)),
+	'18446744TB', '18446745TB' ];
+const TIMES = [ '00:00', '07:30', '23:59', '24:00', '24:01', '7:30', '07:60', '07:3', '0730', '07:30:00', '٠٧:٣٠', '+7:30', ' 07:30', '' ];
+const HOURS = TIMES.flatMap(from => TIMES.map(to => `${from}-${to}`)).concat('07:00', '07:00-08:00-09:00', '07:00 - 23:00');
 const ZONES = [ 'wan', 'WAN_1', 'a-b.c', 'a b', 'a/b', '*', 'ä', 'a'.repeat(32), 'a'.repeat(33), '$(x)', 'a\'b' ];
 
 const CASES = [
@@ -86,6 +90,10 @@ const CASES = [
 	[ 'main', 'max_connections_per_client', rules.countOrOff, NUMBERS ],
 	[ 'main', 'max_rate_per_client', rules.countOrOff, NUMBERS ],
 	[ 'main', 'max_handshakes', rules.countOrOff, NUMBERS ],
+	[ 'budget', 'bytes', rules.amount, AMOUNTS ],
+	[ 'budget', 'reset_day', rules.dayOfMonth, [ ...NUMBERS, '28', '29' ] ],
+	[ 'budget', 'rate', rules.rate, [ ...NUMBERS, '10000', '10001' ] ],
+	[ 'budget', 'hours', rules.hours, HOURS ],
 	[ 'main', 'src_zone', rules.zone, ZONES ],
 	[ 'main', 'upstream_interface', rules.device, [ ...ZONES, 'pppoe-wan', 'eth0.2', '-a', '.', '..', 'a'.repeat(15), 'a'.repeat(16) ] ],
 	[ 'main', 'host', rules.host, [ ...NAMES, ...ADDRESSES ] ],
@@ -163,6 +171,9 @@ const SETS = {
 	},
 	'something for browsers without TLS': sections => sections.chat_plain.decoy = '192.0.2.7:80',
 	'something for browsers beside media': sections => Object.assign(sections.media_alt, { decoy: '192.0.2.7:80', tls: '1' }),
+	'family first': sections => Object.assign(sections.budget, { family_first: '1', rate: '20' }),
+	'family first without a rate': sections => sections.budget.family_first = '1',
+	'family first with a rate of none': sections => Object.assign(sections.budget, { family_first: 'yes', rate: '0' }),
 	'one port for chat and media': sections => sections.chat_tls.service = 'auto',
 	'one port for chat and media, TLS in other words': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: 'yes' }),
 	'one port for chat and media without TLS': sections => Object.assign(sections.chat_tls, { service: 'auto', tls: '0' }),
@@ -183,7 +194,8 @@ for (const [ name, change ] of Object.entries(SETS))
 		const found = rules.findings(
 			of('listener').map(section => ({ ...section, name: section['.name'] })),
 			of('upstream').map(section => section['.name']),
-			!!sections.main.trusted_proxy
+			!!sections.main.trusted_proxy,
+			sections.budget
 		);
 		const wrong = errors(sections);
 

@@ -126,6 +126,23 @@ test('the daemon\'s own words are shown as they are', () => {
 	assert.equal(state(answer({ configuration_errors: [ 'port 70000' ] })).title, 'People come in, but something is wrong');
 });
 
+test('a pause is no fault, and says until when', () => {
+	const budget = { bytes: 50e9, used_bytes: 50.5e9, until_unix: NOW };
+	const found = state(answer({ budget: { ...budget, pause: 'budget' } }));
+
+	assert.deepEqual([ found.level, found.title ], [ 'wait', 'Closed for now' ]);
+	assert.match(all(found), /The budget is used up\. People can come in again from January 15, 2027.*\. .* of a budget of .* are used\./);
+	assert.match(all(state(answer({ budget: { ...budget, pause: 'hours' } }))), /outside of the hours\. People can come in again from January/);
+});
+
+test('what is used of a budget is told, where there is one', () => {
+	const budget = { pause: null, bytes: 50e9, used_bytes: 1e9 };
+
+	assert.match(all(state(answer({ budget }))), /of a budget of .* are used\./);
+	assert.doesNotMatch(all(state(answer({ budget: { ...budget, bytes: null } }))), /budget/);
+	assert.doesNotMatch(all(state(answer({ budget: undefined }))), /budget/);
+});
+
 test('a full proxy, a certificate that ends or is not in use are problems', () => {
 	const certificate = healthy().certificate;
 

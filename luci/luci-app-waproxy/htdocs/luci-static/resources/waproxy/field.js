@@ -14,7 +14,7 @@ function labelled(option) {
 
 	option.renderWidget = async function(section_id) {
 		const node = await render.apply(this, arguments);
-		const label = section_id == 'main' ? this.title : '%s: %s'.format(section_id, this.title);
+		const label = [ 'main', 'budget' ].includes(section_id) ? this.title : '%s: %s'.format(section_id, this.title);
 
 		node.querySelectorAll('input, select, textarea').forEach(control => control.setAttribute('aria-label', label));
 

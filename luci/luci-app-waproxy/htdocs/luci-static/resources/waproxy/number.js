@@ -110,6 +110,17 @@ return baseclass.extend({
 		return new Intl.DateTimeFormat(locale(), { dateStyle: 'short', timeStyle: 'medium' }).format(date);
 	},
 
+	// A day of the week, from 0, Monday.
+	weekday(day) {
+		// The fifth of January 1970 was one.
+		return new Intl.DateTimeFormat(locale(), { weekday: 'long', timeZone: 'UTC' }).format(new Date((4 + day) * 86400000));
+	},
+
+	// A moment to come, from seconds since 1970.
+	until(unix) {
+		return new Intl.DateTimeFormat(locale(), { dateStyle: 'long', timeStyle: 'short' }).format(new Date(unix * 1000));
+	},
+
 	list(words) {
 		return new Intl.ListFormat(locale(), { type: 'conjunction', style: 'long' }).format(words);
 	}

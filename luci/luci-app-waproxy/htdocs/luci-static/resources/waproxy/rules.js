@@ -7,6 +7,7 @@
 
 const MOST_CONNECTIONS = 27500;
 const MOST_WORKERS = 256;
+const MOST_RATE = 10000;
 // Services of which it is known how their connections begin.
 const GATED = [ 'chat', 'media', 'auto' ];
 // Services whose connections a browser can be told from.
@@ -130,6 +131,29 @@ function isDecoy(text) {
 	return isOneAddress(host) && !(isLoopback(host) && [ 80, 443 ].includes(port));
 }
 
+// Bytes with their unit, as few as a number of 64 bits holds.
+function isAmount(text) {
+	const digits = Array.from(text).findIndex(c => !DIGITS.includes(c));
+	const power = [ 'kb', 'mb', 'gb', 'tb' ].indexOf(text.slice(digits).trimStart().toLowerCase());
+	const number = text.slice(0, digits);
+
+	return text == '0' || (digits > 0 && power >= 0 && (number == '0' || number[0] != '0') && +number > 0 && +number < 2 ** 32
+		&& BigInt(number) * 1000n ** BigInt(power + 1) < 2n ** 64n);
+}
+
+// Two times of the day.
+function isHours(text) {
+	const parts = text.split('-');
+	const minutes = time => {
+		const [ hour, minute, ...rest ] = time.split(':');
+		const two = part => part?.length == 2 && every(part, DIGITS);
+
+		return !rest.length && two(hour) && two(minute) && minute < 60 ? hour * 60 + +minute : Infinity;
+	};
+
+	return parts.length == 2 && minutes(parts[0]) < 1440 && minutes(parts[1]) <= 1440;
+}
+
 // `test` on everything but an empty text.
 const rule = (test, allowed) => text => (text == null || text === '' || test(String(text))) ? true : allowed();
 
@@ -173,6 +197,15 @@ return baseclass.extend({
 	countOrOff: rule(text => whole(text, 0, MOST_CONNECTIONS),
 		() => _('Enter a whole number up to %d; 0 means no limit.').format(MOST_CONNECTIONS)),
 
+	rate: rule(text => whole(text, 0, MOST_RATE),
+		() => _('Enter a whole number up to %d; 0 means no limit.').format(MOST_RATE)),
+
+	amount: rule(isAmount, () => _('Enter an amount like 50GB, in kB, MB, GB or TB.')),
+
+	dayOfMonth: rule(text => whole(text, 1, 28), () => _('Enter a day from 1 to 28.')),
+
+	hours: rule(isHours, () => _('Enter two times like 07:00-23:00.')),
+
 	connections: rule(text => text == 'auto' || whole(text, 1, MOST_CONNECTIONS),
 		() => _('Enter auto or a whole number from 1 to %d.').format(MOST_CONNECTIONS)),
 
@@ -209,9 +242,9 @@ return baseclass.extend({
 	hostPort: rule(text => split(text) != null,
 		() => _('Enter a name or an address with a port: name:443, 192.0.2.1:443 or [2001:db8::1]:443.')),
 
-	// What is wrong between sections: `listeners` with their names, the names of `upstreams`, and
-	// whether there is a list `trusted_proxy`.
-	findings(listeners, upstreams, trusting) {
+	// What is wrong between sections: `listeners` with their names, the names of `upstreams`,
+	// whether there is a list `trusted_proxy`, and the section `budget`.
+	findings(listeners, upstreams, trusting, budget) {
 		const on = listeners.filter(listener => isOn(listener.enabled));
 		const list = [];
 
@@ -242,6 +275,9 @@ return baseclass.extend({
 		for (const { name, service, tls, decoy } of listeners)
 			if (decoy && !(ON.includes(tls) && DECOYED.includes(service)))
 				list.push(_('%s cannot have anything for browsers, for it carries no chat over TLS.').format(name));
+
+		if (ON.includes(budget?.family_first) && !(+budget.rate > 0))
+			list.push(_('Family first needs a speed, which then gives way.'));
 
 		return list;
 	}

@@ -138,6 +138,20 @@ function warned(daemon, outside) {
 		: _('The proxy runs, but something is wrong');
 }
 
+// How much of the budget is used, where there is one.
+function used({ budget }) {
+	return budget?.bytes ? [ reason('note', _('%s of a budget of %s are used.').format(number.bytes(budget.used_bytes), number.bytes(budget.bytes))) ] : [];
+}
+
+// Why nobody is let in just now, as the settings say.
+function paused({ budget }) {
+	const until = number.until(budget.until_unix);
+
+	return budget.pause == 'budget'
+		? _('The budget is used up. People can come in again from %s.').format(until)
+		: _('It is outside of the hours. People can come in again from %s.').format(until);
+}
+
 function running({ service, daemon }, wan, now) {
 	const outside = reach(daemon, wan, number.list(daemon.listeners.map(listener => String(listener.port))));
 	const list = faults(daemon, outside, now);
@@ -145,21 +159,25 @@ function running({ service, daemon }, wan, now) {
 	if (!service.enabled)
 		list.push(reason('warn', _('The proxy still runs although it is switched off.')));
 
+	if (daemon.budget?.pause)
+		return { level: 'wait', title: _('Closed for now'), reasons: [ ...list, reason('note', paused(daemon)), ...used(daemon) ] };
+
 	const level = LEVELS.find(one => list.some(fault => fault.level == one)) || (proven(daemon) ? 'good' : 'wait');
 	const last = reason('note', lastOutside(daemon.last_outside_seconds));
+	const rest = [ ...address(wan), ...used(daemon) ];
 
 	switch (level) {
 	case 'bad':
 		return { level, title: _('People cannot come in'), reasons: [ ...list, last ] };
 	case 'warn':
-		return { level, title: warned(daemon, outside), reasons: [ ...list, last, ...address(wan) ] };
+		return { level, title: warned(daemon, outside), reasons: [ ...list, last, ...rest ] };
 	case 'good':
-		return { level, title: _('People can come in'), reasons: [ last, ...address(wan) ] };
+		return { level, title: _('People can come in'), reasons: [ last, ...rest ] };
 	default:
 		return {
 			level,
 			title: _('Ready'),
-			reasons: [ last, ...address(wan), reason('note', _('The router cannot test that by itself. Open the link from the page Share on a phone that is not on your Wi-Fi.')) ]
+			reasons: [ last, ...rest, reason('note', _('The router cannot test that by itself. Open the link from the page Share on a phone that is not on your Wi-Fi.')) ]
 		};
 	}
 }

@@ -5,6 +5,7 @@
 'require ui';
 'require waproxy.backend as backend';
 'require waproxy.field as field';
+'require waproxy.number as number';
 'require waproxy.page as page';
 'require waproxy.rules as rules';
 'require waproxy.words as words';
@@ -222,6 +223,30 @@ function limits(map) {
 	field.text(s, 'drain_timeout', _('Time to end'), _('What open connections get when the proxy stops.'), rules.seconds(0, 300), '3');
 }
 
+function budget(map) {
+	const s = map.section(form.NamedSection, 'budget', 'budget', _('Budget and hours'),
+		_('How much of your line the proxy may take, and when. When it is used up nobody is let in, until it begins anew.'));
+	let o;
+
+	field.text(s, 'bytes', _('Amount of data'), _('Like 50GB, as your provider counts: each byte twice, for it comes in and goes out again. Left empty, no limit.'), rules.amount);
+
+	o = field.labelled(s.option(form.ListValue, 'period', _('Begins anew')));
+	o.default = 'month';
+	o.value('day', _('Every day'));
+	o.value('month', _('Every month'));
+
+	o = field.text(s, 'reset_day', _('Day of the month'), _('On which a month begins with your provider.'), rules.dayOfMonth, '1');
+	o.depends('period', 'month');
+	o.retain = true;
+
+	field.text(s, 'rate', _('Speed'), _('For all people together, in Mbit/s in each direction. Left empty, no limit.'), rules.rate);
+	field.flag(s, 'family_first', '0', _('Family first'), _('The speed gives way while the home itself uses the line.'));
+	field.text(s, 'hours', _('Hours'), _('When people are let in, by the router\'s clock, like 07:00-23:00. 22:00-06:00 goes past midnight. Left empty, the whole day.'), rules.hours);
+
+	o = field.labelled(s.option(form.MultiValue, 'weekday', _('Days'), _('On which these hours begin. None means every day.')));
+	[ 'mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun' ].forEach((day, i) => o.value(day, number.weekday(i)));
+}
+
 function certificate(map) {
 	const s = map.section(form.NamedSection, 'main', 'waproxy', _('Certificate'),
 		_('Phones do not check it. Left empty, the proxy makes one with a random name, which gives nothing about you away. A certificate of your own needs both files.'));
@@ -257,6 +282,7 @@ return view.extend({
 		this.enabled = listenerGrid(map);
 		upstreamGrid(map);
 		limits(map);
+		budget(map);
 		certificate(map);
 
 		this.findings = E('div', { 'role': 'alert' });
@@ -291,12 +317,17 @@ return view.extend({
 	},
 
 	find() {
-		const trusted = this.map.lookupOption('trusted_proxy', 'main');
+		const now = (option, section) => {
+			const found = this.map.lookupOption(option, section);
+
+			return found ? found[0].formvalue(section) : uci.get('waproxy', section, option);
+		};
 
 		return rules.findings(
 			listeners(this.enabled, this.single),
 			uci.sections('waproxy', 'upstream').map(upstream => upstream['.name']),
-			list(trusted ? trusted[0].formvalue('main') : uci.get('waproxy', 'main', 'trusted_proxy')).length > 0
+			list(now('trusted_proxy', 'main')).length > 0,
+			{ rate: now('rate', 'budget'), family_first: now('family_first', 'budget') }
 		);
 	},
 

@@ -1,0 +1,146 @@
+use super::*;
+use crate::config::{Bytes, Hours, Weekdays};
+
+const DAY: i64 = 86_400;
+
+/// Seconds since 1970 of a date in November 2026, and an hour. The 23rd was a Monday.
+fn at(day: i64, hour: i64) -> i64 {
+    20_758 * DAY + (day - 1) * DAY + hour * 3_600
+}
+
+fn hours(from: u16, minutes: u16, weekdays: u8) -> Budget {
+    Budget {
+        hours: Some(Hours { from, minutes }),
+        weekdays: Weekdays(weekdays),
+        ..Budget::default()
+    }
+}
+
+#[test]
+fn hours_may_go_past_midnight_and_belong_to_the_day_they_begin_on() {
+    // From 22 to 6, on Fridays and Saturdays.
+    let night = hours(22 * 60, 8 * 60, 0b011_0000);
+    for (day, hour, open) in [
+        (26, 23, false),
+        (27, 5, false),
+        (27, 22, true),
+        (28, 5, true),
+        (28, 6, false),
+        (28, 21, false),
+        (29, 5, true),
+        (29, 22, false),
+    ] {
+        assert_eq!(is_open(&night, at(day, hour)), open, "{day} {hour}");
+    }
+    assert_eq!(next_open(&night, at(23, 12)), at(27, 22));
+    assert_eq!(next_open(&night, at(27, 22)), at(28, 22));
+    assert_eq!(next_open(&night, at(29, 6)), at(34, 22));
+}
+
+#[test]
+fn without_hours_it_is_always_open_and_on_days_alone_from_midnight_on() {
+    assert!((0..24).all(|hour| is_open(&Budget::default(), at(1, hour))));
+    let sunday = hours(0, 1_440, 0b100_0000);
+    assert!(!is_open(&sunday, at(28, 23)) && is_open(&sunday, at(29, 0)));
+    assert_eq!(next_open(&sunday, at(29, 12)), at(36, 0));
+}
+
+#[test]
+fn a_month_begins_on_its_day() {
+    let month = Budget {
+        reset_day: 15,
+        ..Budget::default()
+    };
+    let (before, after) = (number(&month, at(14, 23)), number(&month, at(15, 0)));
+    assert_eq!(before + 1, after);
+    assert_eq!(begin(&month, after), at(15, 0));
+    assert_eq!(begin(&month, after + 1), at(45, 0));
+    assert_eq!(calendar::text(begin(&month, after + 2)), "2027-01-15 00:00");
+    let first = Budget::default();
+    let number = number(&first, at(30, 23));
+    assert_eq!(
+        calendar::text(begin(&first, number + 1)),
+        "2026-12-01 00:00"
+    );
+}
+
+/// Bytes used after each look of (clock, uptime, bytes carried in all).
+fn used<const N: usize>(budget: &Budget, looks: [(i64, u64, u64); N]) -> [u64; N] {
+    let mut used = Used::default();
+    let mut before = Look::default();
+    looks.map(|(unix, uptime, bytes_up)| {
+        let carried = Carried {
+            bytes_up,
+            ..Carried::default()
+        };
+        let now = Look {
+            unix,
+            uptime,
+            carried,
+            ..Look::default()
+        };
+        used.count(budget, before, now);
+        before = now;
+        used.bytes
+    })
+}
+
+#[test]
+fn each_byte_counts_twice_and_a_new_month_begins_with_none() {
+    let looks = [
+        (at(30, 0), 5, 10),
+        (at(30, 23), 23 * 3_600 + 5, 100),
+        (at(31, 0), 86_405, 100),
+        (at(31, 1), 90_005, 107),
+    ];
+    assert_eq!(used(&Budget::default(), looks), [20, 200, 0, 14]);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_budget_new() {
+    let looks = [
+        (10, 5, 10),
+        (at(30, 23), 10, 20),
+        // Years on, and back, and again.
+        (at(700, 0), 15, 30),
+        (at(30, 23), 20, 40),
+        (at(31, 1), 25, 50),
+        (at(30, 23), 30, 60),
+        // And time that passes.
+        (at(31, 0), 3_630, 70),
+    ];
+    assert_eq!(
+        used(&Budget::default(), looks),
+        [20, 40, 60, 80, 100, 120, 0]
+    );
+}
+
+#[test]
+fn a_clock_that_is_always_wrong_keeps_nobody_out_for_ever() {
+    let day = Budget {
+        period: Period::Day,
+        ..Budget::default()
+    };
+    let looks = [(10, 5, 10), (at(1, 0), 50_000, 20), (at(9, 0), 100_000, 20)];
+    assert_eq!(used(&day, looks), [20, 40, 0]);
+}
+
+#[test]
+fn what_is_used_up_comes_back_with_the_next_period_within_the_hours() {
+    let mut keeper = Keeper::new();
+    keeper.budget = Budget {
+        bytes: Some(Bytes(NonZeroU64::new(1_000).unwrap())),
+        ..hours(7 * 60, 60, 0x7f)
+    };
+    keeper.look.unix = at(10, 7);
+    assert_eq!(keeper.find_pause(), None);
+    keeper.used.bytes = 1_000;
+    let until = at(31, 7);
+    assert_eq!(keeper.find_pause(), Some((Pause::Budget, until)));
+    keeper.used.bytes = 999;
+    keeper.look.unix = at(10, 8);
+    assert_eq!(keeper.find_pause(), Some((Pause::Hours, at(11, 7))));
+    // The router's own time.
+    keeper.look.offset = -3_600;
+    assert_eq!(keeper.find_pause(), None);
+}

@@ -3,7 +3,7 @@
 // What LuCI gives every page, and what our files bring in with 'require'.
 const LUCI = [ '_', 'N_', 'L', 'E' ];
 const MODULES = [
-	'backend', 'baseclass', 'days', 'dom', 'field', 'form', 'graph', 'number', 'page', 'poll', 'rpc', 'rules', 'share', 'style', 'table', 'uci',
+	'backend', 'baseclass', 'days', 'doctor', 'dom', 'field', 'form', 'graph', 'number', 'page', 'poll', 'rpc', 'rules', 'share', 'style', 'table', 'uci',
 	'ui', 'uqr', 'view', 'words'
 ];
 const BROWSER = [ 'Blob', 'CustomEvent', 'DOMParser', 'URL', 'XMLSerializer', 'document', 'navigator', 'window' ];

@@ -38,7 +38,7 @@ fn a_name_is_looked_up_again_once_there_are_threads() {
     ping(&daemon.connect("plain")).unwrap();
     // It is tried once more each second at first.
     thread::sleep(Duration::from_secs(4));
-    assert_eq!(lines_with(&daemon, "no thread for looking it up"), 1);
+    assert_eq!(lines_with(&daemon, "no thread to be had"), 1);
 
     daemon.limit("nproc", 100);
     daemon.until("found again", |status| {

@@ -72,7 +72,9 @@ fn storm(kind: Kind) {
     let all = memory.len() * CONNECTIONS;
     upstream_host.assert_all_right(all);
     let status = daemon.status();
-    assert_eq!(status.peak(), CONNECTIONS as u64);
+    // One that is connected may not be accepted yet when the first is over.
+    let peak = CONNECTIONS as u64 / 100 * 99..=CONNECTIONS as u64;
+    assert!(peak.contains(&status.peak()), "{} at once", status.peak());
     assert_eq!(status.ended(kind.listener(), "closed"), all as u64);
     let [before, after] = memory.last_chunk().unwrap();
     assert!(*after < before + LEFT, "each storm leaves some: {memory:?}");

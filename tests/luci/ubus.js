@@ -96,6 +96,7 @@ function objects(world, rights) {
 				service: { ...world.service, enabled: world.config.waproxy.main.enabled == '1' },
 				daemon: await world.daemon, daemon_error: world.daemon_error, problems: world.problems
 			}),
+			doctor: ({ begin }) => world.doctor(begin),
 			days: () => ({ days: world.daemon ? world.days : [] }),
 			history: () => world.daemon ? world.history : {},
 			share: () => world.share,

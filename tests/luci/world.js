@@ -19,6 +19,24 @@ function history() {
 	};
 }
 
+// A proxy that looks at itself, a step for each question; media does not come through.
+function doctor() {
+	const step = (name, result, what, cause) => ({ name, result, milliseconds: result == 'skipped' ? 0 : 12, what, cause: cause || null });
+	const steps = [
+		step('configuration', 'ok', 'in use'),
+		step('address', 'warning', '192.168.1.2', 'people outside cannot reach 192.168.1.2'),
+		step('media_port', 'failed', 'Connection refused', 'nothing listens there: the proxy is off, or the port is not forwarded to it'),
+		step('media_tls', 'skipped', '')
+	];
+	let ended = steps.length;
+
+	return begin => {
+		ended = begin ? 0 : Math.min(ended + 1, steps.length);
+
+		return { running: ended < steps.length, steps: steps.slice(0, ended) };
+	};
+}
+
 // A month, of which the proxy was off for some days.
 function days() {
 	const numbers = Array.from({ length: 30 }, (_, i) => i).filter(i => i < 10 || i > 12);
@@ -74,6 +92,7 @@ function newWorld() {
 		problems: [],
 		history: history(),
 		days: days(),
+		doctor: doctor(),
 		share: {
 			share: {
 				link: 'https://wa.me/proxy?host=proxy.example.org&chatPort=443&mediaPort=587&chatTLS=true',

@@ -47,6 +47,22 @@ test('each of the last days has a bar that says what it stands for', () => visit
 	assert.deepEqual(heights.slice(10, 13), [ 0, 0, 0 ]);
 }));
 
+test('the proxy looks at itself, and the steps appear as they end', () => visit('overview', {}, async page => {
+	const button = page.locator('#wap-check');
+	const steps = page.locator('.wap-reason').filter({ hasText: /12 ms|–/ });
+
+	await button.click();
+	assert.ok(await button.isDisabled());
+	await until('the first step alone', async () => await steps.count() == 1);
+	await until('all steps', async () => await steps.count() == 4);
+	await until('the end', async () => /Something keeps people from using/.test(await page.textContent('.wap')));
+	assert.deepEqual(await steps.evaluateAll(nodes => nodes.map(node => node.firstChild.textContent)), [
+		'✓ Settings (12 ms)', '! Address (12 ms)', '✕ Media answers (12 ms)', '– WhatsApp\'s media server answers'
+	]);
+	assert.match(await steps.nth(2).textContent(), /nothing listens there/);
+	assert.ok(!await button.isDisabled());
+}));
+
 test('numbers move without anything being built anew', () => visit('overview', {}, async (page, router) => {
 	await page.evaluate(() => {
 		window.kept = [ '.wap-tile strong', '.wap-table tbody tr', 'polyline', '.wap-words h3 span' ].map(name => document.querySelector(name));

@@ -255,6 +255,14 @@ class History(Case):
         self.start(says({"history": history}))
         self.assertEqual(self.call("history"), history)
 
+    def test_of_itself_is_the_daemons_too(self):
+        found = {"running": True, "steps": [{"name": "clock", "result": "ok", "milliseconds": 0, "what": "set", "cause": None}]}
+        self.start(says({"doctor": found}))
+        self.assertEqual(self.call("doctor", begin=True), found)
+
+    def test_of_itself_there_is_nothing_without_a_daemon(self):
+        self.assertEqual(self.call("doctor", begin=True), {"running": False, "steps": []})
+
     def test_of_days_is_the_daemons_too(self):
         days = [{"date": "2026-11-25", "bytes_up": 1, "bytes_down": 2, "connections": 3, "people": 4}]
         self.start(says({"days": days}))

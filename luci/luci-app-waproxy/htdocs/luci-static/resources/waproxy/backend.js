@@ -12,6 +12,9 @@ const callDays = rpc.declare({ object: 'luci.waproxy', method: 'days', expect: {
 const callShare = rpc.declare({ object: 'luci.waproxy', method: 'share', expect: { '': {} }, reject: true });
 const callCheck = rpc.declare({ object: 'luci.waproxy', method: 'check', expect: { '': {} }, reject: true });
 const callWan = rpc.declare({ object: 'luci.waproxy', method: 'wan', expect: { '': {} }, reject: true });
+const callDoctor = rpc.declare({
+	object: 'luci.waproxy', method: 'doctor', params: [ 'begin' ], expect: { '': {} }, reject: true
+});
 const callService = rpc.declare({
 	object: 'luci.waproxy', method: 'service', params: [ 'action' ], expect: { '': {} }, reject: true
 });
@@ -66,6 +69,7 @@ return baseclass.extend({
 	days: callDays,
 	share: callShare,
 	check: callCheck,
+	doctor: callDoctor,
 	wan: callWan,
 	log: callLog,
 	trouble,

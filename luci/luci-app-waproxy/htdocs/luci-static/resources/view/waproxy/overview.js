@@ -3,6 +3,7 @@
 'require poll';
 'require waproxy.backend as backend';
 'require waproxy.days as days';
+'require waproxy.doctor as doctor';
 'require waproxy.graph as graph';
 'require waproxy.number as number';
 'require waproxy.page as page';
@@ -169,6 +170,7 @@ return view.extend({
 			E('div', { 'class': 'wap-tiles' }, Object.values(this.tiles).map(one => one.node)),
 			E('h3', {}, [ _('Last minutes') ]), this.graph.node,
 			E('h3', {}, [ _('Last days') ]), this.days.node,
+			...(this.editable ? [ doctor.create().node ] : []),
 			E('h3', {}, [ _('Listeners') ]), this.listeners.node,
 			E('h3', {}, [ _('Upstreams') ]), this.upstreams.node,
 			E('h3', {}, [ _('Certificate') ]), this.certificate

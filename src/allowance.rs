@@ -16,6 +16,8 @@ pub static LINE: Allowance = Allowance::new();
 /// What one turn brings at most, in bytes; all have the same.
 pub const TURN: usize = 32 * 1024;
 
+const TWO_TURNS: u64 = 2 * TURN as u64;
+
 /// Reads of no more than this are messages. They wait for nobody, and are paid for by those that move
 /// more.
 const MESSAGE: usize = 2_048;
@@ -208,10 +210,11 @@ impl Turns {
         self.call();
     }
 
-    /// How far below zero it may get by those who wait for nobody: a quarter of a second.
+    /// How far below zero it may get by those who wait for nobody: a quarter of a second, but more than
+    /// a turn, or each would keep them waiting.
     fn deepest(&self) -> i64 {
         let quarter = self.rate.map_or(0, |rate| rate.get() / 4);
-        0_i64.saturating_sub_unsigned(quarter)
+        0_i64.saturating_sub_unsigned(quarter.max(TWO_TURNS))
     }
 
     fn queue(&mut self, cx: &Context<'_>) -> Ticket {

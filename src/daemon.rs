@@ -12,7 +12,7 @@ mod today;
 
 use std::collections::HashSet;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -109,6 +109,8 @@ pub struct Daemon {
     /// What browsers find, of each listener.
     decoys: Vec<Option<Decoy>>,
     port_mapping: Option<PortMapping>,
+    /// This machine's address at the last look.
+    own: Option<Ipv4Addr>,
     history: History,
     today: Today,
     days: Days,
@@ -151,6 +153,7 @@ impl Daemon {
             terminator: None,
             decoys: Vec::new(),
             port_mapping: None,
+            own: None,
             history: History::new(),
             today: Today::new(),
             days: Days::new(),

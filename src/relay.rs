@@ -271,10 +271,10 @@ impl<C: Side, U: Side> Relay<C, U> {
         if let Some(party) = self.gone {
             return self.carry_reset(party);
         }
-        if self.up.flow.is_held() {
+        if self.up.has_more() {
             self.upstream.reset();
         }
-        if self.down.flow.is_held() {
+        if self.down.has_more() {
             self.client.reset();
         }
         if let Some(pause) = self.paused {
@@ -305,8 +305,10 @@ impl<C: Side, U: Side> Relay<C, U> {
             return self.patience.drain.into();
         }
         let flows = [self.up.flow, self.down.flow];
-        // A side that takes bytes slowly is not silent, and we read nothing for it meanwhile.
-        let is_slow = self.gone.is_none() && flows.iter().any(|flow| flow.is_held());
+        // A side that takes bytes slowly is not silent, and we read nothing for it meanwhile; nor is one
+        // whose turn has not come.
+        let waits = self.up.ticket.is_some() || self.down.ticket.is_some();
+        let is_slow = self.gone.is_none() && (waits || flows.iter().any(|flow| flow.is_held()));
         let is_whole = self.gone.is_none() && !flows.contains(&Flow::Done);
         if is_slow || is_whole {
             self.patience.idle
@@ -353,6 +355,11 @@ impl Direction {
         bulk: false,
         ticket: None,
     };
+
+    /// Whether there may be bytes that did not get through yet.
+    fn has_more(self) -> bool {
+        self.flow.is_held() || self.ticket.is_some()
+    }
 }
 
 impl Flow {
@@ -391,6 +398,8 @@ fn pump(
                     }
                     Poll::Pending => {
                         *flow = Flow::Held;
+                        // Another comes by when this one's turn is long over.
+                        *ticket = None;
                         return Ok(());
                     }
                 }

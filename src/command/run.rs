@@ -116,13 +116,15 @@ async fn answer(
             Answer::Days { days }
         }
         Request::Doctor { begin } => {
-            if begin && !examination.borrow().running {
-                *examination.borrow_mut() = Examination {
-                    running: true,
-                    steps: Vec::new(),
-                };
+            if begin {
                 let status = status(daemon).await?;
-                tokio::task::spawn_local(examine(status, Rc::clone(examination)));
+                if !examination.borrow().running {
+                    *examination.borrow_mut() = Examination {
+                        running: true,
+                        steps: Vec::new(),
+                    };
+                    tokio::task::spawn_local(examine(status, Rc::clone(examination)));
+                }
             }
             Answer::Doctor {
                 doctor: examination.borrow().clone(),

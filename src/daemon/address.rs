@@ -37,6 +37,16 @@ impl Daemon {
         }
     }
 
+    /// Has the router in front be asked anew where this machine has another address.
+    pub(super) fn look_at_address(&mut self) {
+        if self.port_mapping.is_some() {
+            let own = own_address();
+            if std::mem::replace(&mut self.own, own) != own {
+                self.map_ports();
+            }
+        }
+    }
+
     /// What stands between the Internet and this machine, and what can be done, a line each.
     pub(super) fn hints(
         &self,

@@ -81,6 +81,7 @@ impl Daemon {
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = carried(reports);
         self.look_at_clock(carried);
+        self.look_at_address();
         self.history.add(carried, self.admission.now());
         self.days.save(self.whole_day(carried), false);
         if let Some(terminator) = &mut self.terminator {

@@ -3,7 +3,7 @@
 //! What is outside of it, as the port at the provider's end, it cannot see.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use time::OffsetDateTime;
 
@@ -34,8 +34,9 @@ pub async fn examine(status: &Status, report: impl FnMut(Step)) {
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     steps.first(ROUTE, async { route(&routes) }).await;
     steps.first(UPSTREAMS, async { upstreams(status) }).await;
-    if let Some(form) = steps.first(PORTS, async { ports(status) }).await {
-        steps.at(Some(Ipv4Addr::LOCALHOST), &form).await;
+    let found = steps.first(PORTS, async { ports(status) }).await;
+    if let Some((address, form)) = found.flatten() {
+        steps.at(Some(address), &form).await;
     }
 }
 
@@ -135,26 +136,32 @@ fn upstreams(status: &Status) -> Result<Done<()>, Failed> {
     Ok(Done::new(names.join(", "), ()))
 }
 
-/// The ports that people are given, as the daemon listens on them.
-fn ports(status: &Status) -> Result<Done<Form>, Failed> {
+/// The ports that people are given, as the daemon listens on them, and where; that is not looked at
+/// where it is on IPv6 alone, or on two addresses.
+fn ports(status: &Status) -> Result<Done<Option<(Ipv4Addr, Form)>>, Failed> {
     let (chat, media) = find(&status.listeners)
         .map_err(|error| Failed::because(error, "the configuration opens no port for phones"))?;
-    let bound = |listener: &ListenerStatus| match listener.bind_address {
-        None => Ok(listener.bind_port),
-        Some(address) if address.is_loopback() => Ok(listener.bind_port),
-        Some(address) => Err(Failed::because(
-            address,
-            "it is looked at on loopback alone",
-        )),
+    let at = |listener: &ListenerStatus| match listener.bind_address {
+        None => Some(Ipv4Addr::LOCALHOST),
+        Some(IpAddr::V4(address)) => Some(address),
+        Some(IpAddr::V6(_)) => None,
     };
+    let at = at(chat).filter(|_| at(chat) == at(media));
+    let port = |listener: &ListenerStatus| listener.bind_port.try_into().map_err(|_| unbound());
     let form = Form {
-        host: Ipv4Addr::LOCALHOST.to_string(),
-        chat_port: bound(chat)?.try_into().map_err(|_| unbound())?,
+        host: at.unwrap_or(Ipv4Addr::LOCALHOST).to_string(),
+        chat_port: port(chat)?,
         chat_tls: chat.tls,
-        media_port: bound(media)?.try_into().map_err(|_| unbound())?,
+        media_port: port(media)?,
     };
-    let what = format!("{} for chat, {} for media", chat.port, media.port);
-    Ok(Done::new(what, form))
+    let warning = at
+        .is_none()
+        .then(|| "they are on addresses that are not looked at from within".into());
+    Ok(Done {
+        what: format!("{} for chat, {} for media", chat.port, media.port),
+        warning,
+        value: at.map(|at| (at, form)),
+    })
 }
 
 fn unbound() -> Failed {

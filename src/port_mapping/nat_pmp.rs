@@ -1,6 +1,8 @@
 //! The NAT Port Mapping Protocol, RFC 6886: what is asked of a router, and what its answer says. Only
 //! for TCP. Sans-I/O.
 
+use std::net::Ipv4Addr;
+
 use super::{Answer, Granted, Refusal, Wanted, u16_at, u32_at};
 
 const VERSION: u8 = 0;
@@ -21,7 +23,7 @@ pub(super) fn external(bytes: &[u8]) -> Option<Answer> {
     }
     Some(Ok(Granted {
         external_port: 0,
-        external: Some(u32_at(bytes, 8)?.into()),
+        external: Some(u32_at(bytes, 8)?.into()).filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
         lifetime: 0,
     }))
 }
@@ -70,8 +72,6 @@ fn refusal(result: u16) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     const WANTED: Wanted = Wanted {

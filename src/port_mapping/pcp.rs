@@ -57,7 +57,7 @@ pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Answ
     let external = Ipv6Addr::from(*bytes.get(44..)?.first_chunk::<16>()?);
     Some(Ok(Granted {
         external_port: u16_at(bytes, 42)?,
-        external: external.to_ipv4_mapped(),
+        external: external.to_ipv4_mapped().filter(|ip| !ip.is_unspecified()),
         lifetime: u32_at(bytes, 4)?,
     }))
 }

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
@@ -34,11 +34,18 @@ impl Settings {
         // The configuration has no other.
         if let Client::Tls(client) = client {
             let deadline = Deadline::after(MOST_TIME);
+            let counters = Rc::default();
             // However it ends, nobody is carried.
             let _ = match decoy {
                 Decoy::Page(page) => deadline.within(self.show_page(client, page)).await,
-                Decoy::Server(server) => deadline.within(self.show_server(client, *server)).await,
+                Decoy::Server(server) => {
+                    let shown = self.show_server(client, *server, &counters);
+                    deadline.within(shown).await
+                }
             };
+            // The line has carried it, whatever it was.
+            self.counters.bytes_up.add(counters.bytes_up.value());
+            self.counters.bytes_down.add(counters.bytes_down.value());
         }
         Outcome::Decoy
     }
@@ -59,9 +66,13 @@ impl Settings {
     }
 
     /// Lets him talk with the web server at `address`.
-    async fn show_server(&self, client: Box<Tls>, address: SocketAddr) -> io::Result<()> {
-        let server = TcpStream::connect(address).await?;
-        if is_luci(&server)? {
+    async fn show_server(
+        &self,
+        client: Box<Tls>,
+        address: SocketAddr,
+        counters: &Rc<Counters>,
+    ) -> io::Result<()> {
+        if is_luci(address) {
             if self.counters.odd.is_due() {
                 let label = self.listener.label();
                 log::warn!(
@@ -75,10 +86,9 @@ impl Settings {
             half_close: PATIENCE,
             drain: PATIENCE,
         };
-        // Of its own: what is not WhatsApp's is not counted as carried.
-        let counters = Rc::new(Counters::default());
+        let server = TcpStream::connect(address).await?;
         let server = Plain::new(server);
-        let mut relay = pin!(Relay::new(client, server, patience, Rc::clone(&counters)));
+        let mut relay = pin!(Relay::new(client, server, patience, Rc::clone(counters)));
         let carried = || {
             let (up, down) = (&counters.bytes_up, &counters.bytes_down);
             up.value().saturating_add(down.value())
@@ -112,8 +122,9 @@ async fn request(client: &mut Box<Tls>) -> io::Result<Request> {
     }
 }
 
-/// Whether `server` is this router, at a port where LuCI answers.
-fn is_luci(server: &TcpStream) -> io::Result<bool> {
-    let (here, there) = (server.local_addr()?, server.peer_addr()?);
-    Ok(here.ip() == there.ip() && matches!(there.port(), 80 | 443))
+/// Whether `server` is this router, at a port where LuCI answers. To be bound is for a machine's own
+/// addresses alone, whichever of them it would call from.
+fn is_luci(server: SocketAddr) -> bool {
+    let is_own = UdpSocket::bind((server.ip(), 0)).is_ok();
+    is_own && matches!(server.port(), 80 | 443)
 }

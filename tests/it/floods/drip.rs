@@ -24,8 +24,14 @@ impl Drip {
     /// Has all of them there when it returns.
     pub fn start(stage: &Stage, listener: &str, beginning: &'static [u8]) -> Self {
         let target = stage.target(listener);
+        let before = stage.daemon.status().accepted(listener);
         let clients = (0..CLIENTS).map(|number| Client::new(number, target));
         let mut clients: Vec<Client> = clients.collect();
+        // A worker that has them all still before it would push out whoever came to another after
+        // them.
+        stage.daemon.until("all are accepted", |status| {
+            status.accepted(listener) >= before + u64::from(CLIENTS)
+        });
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let running = thread::spawn(move || {

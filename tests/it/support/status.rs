@@ -53,6 +53,11 @@ impl Status {
             .expect("the upstream is in the status")
     }
 
+    /// Connections that came to a listener, whatever became of them.
+    pub fn accepted(&self, listener: &str) -> u64 {
+        number(&self.listener(listener)["accepted"])
+    }
+
     /// Connections of a listener that were refused for a reason.
     pub fn refused(&self, listener: &str, reason: &str) -> u64 {
         self.listener(listener)["refused"]

@@ -291,7 +291,8 @@ impl Daemon {
         self.places = config.listeners.iter().map(Place::from).collect();
         self.ports
             .extend(config.listeners.iter().map(|listener| listener.bind_port));
-        self.budget.follow(config.budget, self.look());
+        let look = self.look();
+        self.budget.follow(config.budget, look, &self.state_dir);
         self.config = Arc::new(config);
         self.order(sockets);
         self.map_ports();

@@ -3,8 +3,10 @@
 
 mod calendar;
 mod home;
+mod used;
 
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -12,39 +14,29 @@ use tokio::time::sleep;
 
 use self::calendar::{begin, is_open, next_open, number};
 use self::home::Home;
+use self::used::Used;
 use crate::allowance::{LINE, Pause};
-use crate::config::{Budget, Period};
+use crate::config::Budget;
 use crate::control::BudgetStatus;
+use crate::state_file::Record;
 use crate::stats::Carried;
 
 /// How often there is more to share.
 const REFILL: Duration = Duration::from_millis(25);
-
-/// How far a clock may get off in a few seconds without having been set, in seconds.
-const DRIFT: u64 = 60;
 
 /// What is left of a budget, and whether it is its time.
 #[derive(Debug)]
 pub(super) struct Keeper {
     budget: Budget,
     used: Used,
+    /// Where a restart finds that: in the state folder, while there is a number of bytes.
+    record: Record,
     /// The last look.
     look: Look,
     /// Why nothing is carried, and until when in the router's time.
     pause: Option<(Pause, i64)>,
     /// Shares the rate out, where there is one.
     sharing: Option<JoinHandle<()>>,
-}
-
-/// What a period has used. All that is to be kept of a budget.
-#[derive(Clone, Copy, Debug, Default)]
-struct Used {
-    /// Bytes on the line.
-    bytes: u64,
-    /// The number of the period; none before the clock was first looked at.
-    period: Option<i64>,
-    /// Seconds that it has been counted for.
-    seconds: u64,
 }
 
 /// A look at the clocks.
@@ -67,18 +59,22 @@ impl Keeper {
         Self {
             budget: Budget::default(),
             used: Used::default(),
+            record: Record::new("budget"),
             look: Look::default(),
             pause: None,
             sharing: None,
         }
     }
 
-    /// Follows another configuration from now on. Wants a `LocalRuntime` around it.
-    pub(super) fn follow(&mut self, budget: Budget, look: Look) {
+    /// Follows another configuration from now on, and keeps what is used in `state_dir`. Wants a
+    /// `LocalRuntime` around it.
+    pub(super) fn follow(&mut self, budget: Budget, look: Look, state_dir: &Path) {
         let before = std::mem::replace(&mut self.budget, budget);
         if (before.period, before.reset_day) != (budget.period, budget.reset_day) {
-            // Another way to count makes nothing new.
-            self.used.period = None;
+            self.used.count_otherwise();
+        }
+        if let Some(text) = self.record.keep(state_dir, budget.bytes.is_some()) {
+            self.used.go_on(&budget, &text, look);
         }
         if (before.rate, before.family_first) != (budget.rate, budget.family_first) {
             self.share();
@@ -96,6 +92,10 @@ impl Keeper {
             return;
         }
         LINE.set_pause(pause.map(|(pause, _)| pause));
+        if matches!(pause, Some((Pause::Budget, _))) {
+            // Whatever ends the daemon, nothing is carried after it.
+            self.save();
+        }
         match pause {
             Some((pause, until)) => log::warn!(
                 "nobody is let in until {}: {}",
@@ -109,6 +109,19 @@ impl Keeper {
         }
     }
 
+    /// Writes what is used once an hour. To be called often.
+    pub(super) fn keep(&mut self) {
+        if self.record.is_due() {
+            self.save();
+        }
+    }
+
+    /// Writes what is used.
+    pub(super) fn save(&mut self) {
+        let text = self.used.text(&self.budget);
+        self.record.write(&text);
+    }
+
     /// What is told about it.
     pub(super) fn status(&self) -> BudgetStatus {
         let local = self.look.local();
@@ -119,7 +132,7 @@ impl Keeper {
             until: self.pause.map(|(_, until)| calendar::text(until)),
             until_unix: self.pause.map(|(_, until)| unix(until)),
             bytes: self.budget.bytes.map(|bytes| bytes.0.get()),
-            used_bytes: self.used.bytes,
+            used_bytes: self.used.bytes(),
             anew_unix: unix(begin(&self.budget, next)),
             rate: LINE.rate().map(|rate| rate.get().saturating_mul(8)),
         }
@@ -130,7 +143,7 @@ impl Keeper {
         let (budget, local) = (&self.budget, self.look.local());
         let is_used_up = budget
             .bytes
-            .is_some_and(|bytes| self.used.bytes >= bytes.0.get());
+            .is_some_and(|bytes| self.used.bytes() >= bytes.0.get());
         let from = if is_used_up {
             begin(budget, number(budget, local).saturating_add(1))
         } else {
@@ -190,39 +203,6 @@ impl Look {
     /// Seconds since 1970 as the router's clock shows them to its owner.
     fn local(&self) -> i64 {
         self.unix.saturating_add(self.offset)
-    }
-}
-
-// === impl Used ===
-
-impl Used {
-    /// Counts what was carried between two looks, and begins with a new period where there is one.
-    ///
-    /// Only time that passes ends a period: a clock that is set takes what has been used along into the
-    /// period that it shows then, unless it has been counted for as long as any period lasts.
-    fn count(&mut self, budget: &Budget, before: Look, now: Look) {
-        let Carried {
-            bytes_up,
-            bytes_down,
-            ..
-        } = now.carried.since(before.carried);
-        // What comes in goes out again, and a provider counts both.
-        let more = bytes_up.saturating_add(bytes_down).saturating_mul(2);
-        self.bytes = self.bytes.saturating_add(more);
-        let passed = now.uptime.saturating_sub(before.uptime);
-        self.seconds = self.seconds.saturating_add(passed);
-
-        let number = number(budget, now.local());
-        let last = self.period.replace(number);
-        let expected = before.unix.saturating_add_unsigned(passed);
-        let is_set = now.unix.abs_diff(expected) > DRIFT;
-        let longest = match budget.period {
-            Period::Day => 86_400,
-            Period::Month => 31 * 86_400,
-        };
-        if last.is_some_and(|last| last != number) && (!is_set || self.seconds >= longest) {
-            (self.bytes, self.seconds) = (0, 0);
-        }
     }
 }
 

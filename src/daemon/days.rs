@@ -2,34 +2,22 @@
 //! over; a record of each leaves. On disk only where the operator wants that, and nothing of clients.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use crate::control;
-use crate::state_file;
+use crate::state_file::Record;
 use crate::stats::Carried;
 use crate::timestamp::date;
 
 /// How many are kept.
 const DAYS: usize = 30;
 
-/// Between two writings: flash wears out.
-const INTERVAL: Duration = Duration::from_hours(1);
-
-/// The file in the state folder, which backups leave out.
-const FILE: &str = "history";
-
-/// The most that is read of it, in bytes.
-const MOST: u64 = 16 * 1024;
-
 /// Records, oldest first, one a day.
 #[derive(Debug)]
 pub(super) struct Days {
     records: Vec<Day>,
-    /// Where they are kept, if at all, and since when nothing was written there.
-    file: Option<(PathBuf, Instant)>,
+    /// In the state folder, which backups leave out.
+    history: Record,
 }
 
 /// A day that is over, or a part of one that was before a restart.
@@ -49,31 +37,16 @@ impl Days {
     pub(super) fn new() -> Self {
         Self {
             records: Vec::new(),
-            file: None,
+            history: Record::new("history"),
         }
     }
 
     /// Keeps them in `state_dir` from now on, and takes over what is there; or, where they are not
     /// `wanted` there, removes that.
     pub(super) fn keep(&mut self, state_dir: &Path, wanted: bool) {
-        let file = state_dir.join(FILE);
-        match (wanted, &self.file) {
-            (true, None) => {
-                for day in read(&file) {
-                    self.add(day);
-                }
-                self.file = Some((state_dir.to_owned(), Instant::now()));
-            }
-            (false, _) => {
-                self.file = None;
-                if let Err(error) = fs::remove_file(&file)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    log::warn!("cannot remove {}: {error}", file.display());
-                }
-            }
-            (true, Some(_)) => {}
-        }
+        let text = self.history.keep(state_dir, wanted).unwrap_or_default();
+        // What is no day is skipped.
+        text.lines().filter_map(day).for_each(|day| self.add(day));
     }
 
     /// Takes a day that is over.
@@ -130,10 +103,13 @@ impl Days {
 
     /// Writes them where they are kept, and `today` with them, once an hour or at the `end`.
     pub(super) fn save(&mut self, today: Day, end: bool) {
-        let is_due = |(_, written): &&(PathBuf, Instant)| end || written.elapsed() >= INTERVAL;
-        let Some((folder, _)) = self.file.as_ref().filter(is_due) else {
-            return;
-        };
+        if end || self.history.is_due() {
+            let text = self.text(today);
+            self.history.write(&text);
+        }
+    }
+
+    fn text(&self, today: Day) -> String {
         let mut text = String::new();
         for day in self.with(&today) {
             let (carried, kib) = (day.carried, |bytes: u64| bytes / 1024);
@@ -141,12 +117,7 @@ impl Days {
             let (number, connections, people) = (day.number, carried.connections, day.people);
             let _ = writeln!(text, "{number} {up} {down} {connections} {people}");
         }
-        if let Err(error) = state_file::write(folder, FILE, text.as_bytes()) {
-            log::warn!("cannot keep the history: {}: {error}", folder.display());
-        }
-        if let Some((_, written)) = &mut self.file {
-            *written = Instant::now();
-        }
+        text
     }
 }
 
@@ -161,15 +132,6 @@ impl Day {
             people: self.people.max(other.people),
         }
     }
-}
-
-/// The days of a file, if there is one. What is no day is skipped.
-fn read(file: &Path) -> Vec<Day> {
-    let mut text = String::new();
-    if let Ok(file) = File::open(file) {
-        let _ = file.take(MOST).read_to_string(&mut text);
-    }
-    text.lines().filter_map(day).collect()
 }
 
 fn day(line: &str) -> Option<Day> {

@@ -84,14 +84,17 @@ impl Daemon {
         self.look_at_address();
         self.history.add(carried, self.admission.now());
         self.days.save(self.whole_day(carried), false);
+        self.budget.keep();
         if let Some(terminator) = &mut self.terminator {
             terminator.keep();
         }
     }
 
-    /// Writes the history, where it is kept. To be called once, at the end.
+    /// Writes what a restart is to find again. To be called once, at the end.
     pub fn save(&mut self, reports: &[Report]) {
         let carried = carried(reports);
+        self.look_at_clock(carried);
+        self.budget.save();
         self.days.save(self.whole_day(carried), true);
     }
 

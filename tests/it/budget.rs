@@ -1,7 +1,9 @@
 //! The section `budget`: a rate that all share, bytes that are used up, and hours.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -212,6 +214,52 @@ fn when_the_bytes_are_used_up_all_end_and_nobody_is_let_in() {
         client.write_all(b"again").unwrap();
         assert_eq!(read_exactly(&mut upstream, 5), b"again");
     }
+}
+
+#[test]
+fn a_restart_begins_no_budget_anew() {
+    let mut stage = Stage::new(Setup::new());
+    let setup = stage.setup().clone();
+    let little = budget().option("bytes", "4MB").option("period", "day");
+    let limited = setup.clone().with(little);
+    let file = stage.daemon.state_folder().join("budget");
+    assert!(!file.exists(), "there is nothing to keep");
+    stage.daemon.reload(&limited);
+    let used = |stage: &Stage, bytes: u64| {
+        stage.daemon.until("so much is used", |status| {
+            status.0["budget"]["used_bytes"].as_u64() >= Some(bytes)
+        })
+    };
+    let send = |stage: &Stage, bytes: usize| {
+        let (mut client, mut upstream) = stage.connect_plain();
+        thread::scope(|scope| {
+            scope.spawn(|| client.write_all(&vec![7; bytes]).unwrap());
+            read_exactly(&mut upstream, bytes);
+        });
+    };
+    send(&stage, 1_000_000);
+    used(&stage, 2_000_000);
+    assert!(!file.exists(), "once an hour at most");
+    stage.daemon.terminate();
+    stage.daemon.wait();
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    stage.daemon.start_again();
+    used(&stage, 2_000_000);
+    send(&stage, 1_100_000);
+    stage.daemon.until("it is used up", |status| {
+        status.0["budget"]["pause"] == "budget"
+    });
+    // Nor does one that nobody is told of.
+    stage.daemon.kill();
+    stage.daemon.start_again();
+    used(&stage, 4_200_000);
+    assert_turned_away(&stage, Kind::Plain);
+    assert_eq!(stage.daemon.status().refused("plain", "budget"), 1);
+
+    stage.daemon.reload(&setup);
+    stage.daemon.until("it is removed", |_| !file.exists());
 }
 
 #[test]

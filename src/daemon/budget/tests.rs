@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Bytes, Hours, Weekdays};
+use crate::config::{Bytes, Hours, Period, Weekdays};
 
 const DAY: i64 = 86_400;
 
@@ -81,7 +81,7 @@ fn used<const N: usize>(budget: &Budget, looks: [(i64, u64, u64); N]) -> [u64; N
         };
         used.count(budget, before, now);
         before = now;
-        used.bytes
+        used.bytes()
     })
 }
 
@@ -125,6 +125,94 @@ fn a_clock_that_is_always_wrong_keeps_nobody_out_for_ever() {
     assert_eq!(used(&day, looks), [20, 40, 0]);
 }
 
+/// Bytes used at first and then, of a day, after `before` and with the clock at `start` and then.
+fn used_after_restart<const N: usize>(before: &str, start: i64, clock: [i64; N]) -> [u64; N] {
+    let day = Budget {
+        period: Period::Day,
+        ..Budget::default()
+    };
+    let look = |unix| Look {
+        unix,
+        uptime: 5,
+        ..Look::default()
+    };
+    let mut used = Used::default();
+    used.count(&day, Look::default(), look(start));
+    used.go_on(&day, before, look(start));
+    let mut before = look(start);
+    clock.map(|unix| {
+        used.count(&day, before, look(unix));
+        before = look(unix);
+        used.bytes()
+    })
+}
+
+#[test]
+fn a_restart_goes_on_with_the_period_that_it_was() {
+    let day = at(10, 0) / DAY;
+    let before = &format!("0 {day} 1000 60\n");
+    assert_eq!(used_after_restart(before, at(10, 9), [at(10, 9)]), [1_000]);
+    assert_eq!(used_after_restart(before, at(11, 0), [at(11, 0)]), [0]);
+    // The clock of a router stands still while that is off, or begins with 1970.
+    for start in [at(10, 8), 10] {
+        let set = used_after_restart(before, start, [start, at(10, 9), at(11, 9)]);
+        assert_eq!(set, [1_000, 1_000, 1_000], "known only once");
+        let set = used_after_restart(before, start, [start, at(11, 9), at(12, 9)]);
+        assert_eq!(set, [1_000, 0, 0]);
+    }
+    // And may be wrong before.
+    assert_eq!(used_after_restart(before, at(10, 9), [at(9, 9)]), [1_000]);
+}
+
+#[test]
+fn another_way_to_count_after_a_restart_makes_nothing_new() {
+    let month = number(&Budget::default(), at(10, 0));
+    let before = &format!("1 {month} 1000 60\n");
+    assert_eq!(used_after_restart(before, at(25, 9), [at(25, 9)]), [1_000]);
+}
+
+#[test]
+fn what_says_nothing_about_a_period_is_skipped() {
+    for text in [
+        "",
+        "x",
+        "0 20000 1",
+        "0 20000 -1 5",
+        "256 1 1 1",
+        "0 1 1e3 1",
+    ] {
+        assert_eq!(
+            used_after_restart(text, at(1, 0), [at(1, 0)]),
+            [0],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let day = Budget {
+        period: Period::Day,
+        ..Budget::default()
+    };
+    let mut used = Used::default();
+    let now = Look {
+        unix: at(10, 9),
+        uptime: 70,
+        carried: Carried {
+            bytes_up: 3,
+            bytes_down: 4,
+            connections: 1,
+        },
+        ..Look::default()
+    };
+    used.count(&day, Look::default(), now);
+    let text = used.text(&day);
+    let number = at(10, 0) / DAY;
+    assert_eq!(text, format!("0 {number} 14 70\n"));
+    assert_eq!(used_after_restart(&text, at(10, 10), [at(10, 10)]), [14]);
+}
+
 #[test]
 fn what_is_used_up_comes_back_with_the_next_period_within_the_hours() {
     let mut keeper = Keeper::new();
@@ -134,10 +222,12 @@ fn what_is_used_up_comes_back_with_the_next_period_within_the_hours() {
     };
     keeper.look.unix = at(10, 7);
     assert_eq!(keeper.find_pause(), None);
-    keeper.used.bytes = 1_000;
+    keeper
+        .used
+        .go_on(&keeper.budget, "1 99999 1000 0", Look::default());
     let until = at(31, 7);
     assert_eq!(keeper.find_pause(), Some((Pause::Budget, until)));
-    keeper.used.bytes = 999;
+    keeper.used = Used::default();
     keeper.look.unix = at(10, 8);
     assert_eq!(keeper.find_pause(), Some((Pause::Hours, at(11, 7))));
     // The router's own time.

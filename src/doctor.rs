@@ -10,6 +10,7 @@ pub mod home;
 mod media;
 mod name;
 mod noise;
+mod router;
 mod tls;
 mod verifier;
 

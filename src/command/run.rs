@@ -116,14 +116,14 @@ async fn answer(
             Answer::Days { days }
         }
         Request::Doctor { begin } => {
-            if begin {
+            if let Some(router) = begin {
                 let status = status(daemon).await?;
                 if !examination.borrow().running {
                     *examination.borrow_mut() = Examination {
                         running: true,
                         steps: Vec::new(),
                     };
-                    tokio::task::spawn_local(examine(status, Rc::clone(examination)));
+                    tokio::task::spawn_local(examine(status, router, Rc::clone(examination)));
                 }
             }
             Answer::Doctor {
@@ -155,10 +155,11 @@ async fn answer(
     })
 }
 
-/// Looks at the daemon, which fares as `status` says, and keeps what is found.
-async fn examine(status: Status, examination: Rc<RefCell<Examination>>) {
+/// Looks at the daemon, which fares as `status` says, on a `router` of which root said that, and keeps
+/// what is found.
+async fn examine(status: Status, router: String, examination: Rc<RefCell<Examination>>) {
     let keep = |step| examination.borrow_mut().steps.push(step);
-    home::examine(&status, keep).await;
+    home::examine(&status, &router, keep).await;
     examination.borrow_mut().running = false;
 }
 

@@ -29,9 +29,9 @@ pub fn link(path: &Path) -> Result<(String, Vec<String>), Error> {
     Ok((OneLine(&share.link).to_string(), share.hints))
 }
 
-/// Asks the daemon that listens at `path` how it looks at itself, and has it `begin` that: the line of its
-/// answer, and what that says.
-pub fn examination(path: &Path, begin: bool) -> Result<(String, Examination), Error> {
+/// Asks the daemon that listens at `path` how it looks at itself, and has it begin that where there is
+/// something to `begin` with: the line of its answer, and what that says.
+pub fn examination(path: &Path, begin: Option<String>) -> Result<(String, Examination), Error> {
     let line = ask(path, Request::Doctor { begin })?;
     let Examined { doctor } = parse(path, &line)?;
     Ok((line, doctor))

@@ -18,8 +18,9 @@ pub enum Request {
     /// Has the daemon look at itself, unless it does already, and tells what was found so far:
     /// [`Answer::Doctor`](super::Answer::Doctor).
     Doctor {
-        /// Whether to begin anew; no: only to tell.
-        begin: bool,
+        /// Begins anew, with what root alone can see of the router: lines of
+        /// `/usr/share/waproxy/look.sh`, of at most [`TEXT_MAX`] bytes; none: only tells.
+        begin: Option<String>,
     },
     /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).
     History,
@@ -42,7 +43,7 @@ pub enum Request {
     StatusText,
 }
 
-/// The longest configuration that is judged, in bytes.
+/// The longest text that is taken, in bytes.
 pub const TEXT_MAX: usize = 64 * 1024;
 
 impl Request {
@@ -93,16 +94,15 @@ impl TryFrom<Line> for Request {
     fn try_from(line: Line) -> Result<Self, String> {
         Ok(match line.request {
             Word::Certificate => Self::Certificate,
-            Word::Check => {
-                let text = line.text.ok_or("missing field `text`")?;
-                if text.len() > TEXT_MAX {
-                    return Err(format!("the text is longer than {TEXT_MAX} bytes"));
-                }
-                Self::Check { text }
-            }
+            Word::Check => Self::Check {
+                text: bounded(line.text.ok_or("missing field `text`")?)?,
+            },
             Word::Days => Self::Days,
             Word::Doctor => Self::Doctor {
-                begin: line.begin.unwrap_or_default(),
+                begin: match line.begin {
+                    Some(true) => Some(bounded(line.text.unwrap_or_default())?),
+                    _ => None,
+                },
             },
             Word::History => Self::History,
             Word::Metrics => Self::Metrics,
@@ -130,7 +130,8 @@ impl From<Request> for Line {
             },
             Request::Days => of(Word::Days),
             Request::Doctor { begin } => Self {
-                begin: Some(begin),
+                begin: Some(begin.is_some()),
+                text: begin,
                 ..of(Word::Doctor)
             },
             Request::History => of(Word::History),
@@ -144,4 +145,11 @@ impl From<Request> for Line {
             Request::StatusText => of(Word::StatusText),
         }
     }
+}
+
+fn bounded(text: String) -> Result<String, String> {
+    if text.len() > TEXT_MAX {
+        return Err(format!("the text is longer than {TEXT_MAX} bytes"));
+    }
+    Ok(text)
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use time::OffsetDateTime;
 
-use super::{Done, Failed, Kind, Step, Steps};
+use super::{Done, Failed, Kind, Step, Steps, router};
 use crate::control::{ListenerStatus, Status};
 use crate::share::{Form, find};
 use crate::upstream::Health;
@@ -16,14 +16,17 @@ const CONFIGURATION: Kind = Kind("configuration", "");
 const CLOCK: Kind = Kind("clock", "");
 const ADDRESS: Kind = Kind("address", "");
 const ROUTE: Kind = Kind("route", "");
+const FIREWALL: Kind = Kind("firewall", "");
+const ANSWERS: Kind = Kind("answers", "");
 const UPSTREAMS: Kind = Kind("upstreams", "");
 const PORTS: Kind = Kind("ports", "");
 
 /// Before this was written, in seconds since 1970.
 const LONG_AGO: i64 = 1_790_000_000;
 
-/// Looks at the proxy that fares as `status` says, and reports each step as it ends.
-pub async fn examine(status: &Status, report: impl FnMut(Step)) {
+/// Looks at the proxy that fares as `status` says, on a `router` of which root said that, and reports
+/// each step as it ends.
+pub async fn examine(status: &Status, router: &str, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
     steps
         .first(CONFIGURATION, async { configuration(status) })
@@ -33,6 +36,13 @@ pub async fn examine(status: &Status, report: impl FnMut(Step)) {
     steps.first(ADDRESS, async { address(status) }).await;
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     steps.first(ROUTE, async { route(&routes) }).await;
+    // Where nobody has looked, there is nothing to tell.
+    if let Some(found) = router::firewall(router) {
+        steps.first(FIREWALL, async { found }).await;
+    }
+    if let Some(found) = router::answers(router) {
+        steps.first(ANSWERS, async { found }).await;
+    }
     steps.first(UPSTREAMS, async { upstreams(status) }).await;
     let found = steps.first(PORTS, async { ports(status) }).await;
     if let Some((address, form)) = found.flatten() {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
 use socket2::SockRef;
 
 use crate::support::client::{connect_from, patient};
@@ -96,6 +97,54 @@ fn the_internet_reaches_the_public_ports_and_nothing_else() {
     for left in ["/var/etc/waproxy", "/var/run/waproxy.nft"] {
         assert!(!world.router.path(left).exists(), "{left}");
     }
+}
+
+#[test]
+fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
+    let world = World::new();
+    let network = &world.router.network;
+    network.ip("route add default via 192.0.2.66");
+    world.start(&world.setup());
+    let step = |name: &str| {
+        let found = world.router.run(&["waproxy", "doctor", "--json"]).stdout;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        let steps = found["doctor"]["steps"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["name"] == name);
+        let part = |part: &str| step.unwrap()[part].as_str().unwrap_or_default().to_owned();
+        ["result", "what", "cause"].map(part)
+    };
+    assert_eq!(step("firewall"), ["ok", "4 of 4 rules are loaded", ""]);
+    assert_eq!(step("answers"), ["ok", "leave by wan", ""]);
+
+    network.ip("rule add fwmark 1 table 100");
+    let [result, _, cause] = step("answers");
+    assert!(result == "warning" && cause.contains("mwan3"), "{cause}");
+    network.ip("link add wg0 type veth peer name wg1");
+    network.ip("link set wg0 up");
+    network.ip("route replace default dev wg0");
+    let [result, what, cause] = step("answers");
+    assert_eq!((&*result, &*what), ("warning", "leave by wg0"));
+    assert!(cause.contains("come in by wan"), "{cause}");
+
+    let nft = |command: &str| {
+        world.router.run(&["nft", command]).success();
+    };
+    nft("flush chain inet fw4 syn_flood");
+    nft("add rule inet fw4 syn_flood limit rate 25/second return");
+    let [result, _, cause] = step("firewall");
+    assert!(
+        result == "warning" && cause.contains("25 a second"),
+        "{cause}"
+    );
+    nft("flush chain inet fw4 dstnat_wan");
+    let [result, what, _] = step("firewall");
+    assert_eq!([&*result, &*what], ["failed", "2 of 4 rules are loaded"]);
+    nft("delete table inet fw4");
+    let [result, _, cause] = step("firewall");
+    assert!(result == "failed" && cause.contains("restart"), "{cause}");
+
+    world.router.follow(&world.setup().main("firewall", 0));
+    assert_eq!(step("firewall"), ["ok", "waproxy asks for no rules", ""]);
 }
 
 #[test]

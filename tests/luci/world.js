@@ -25,6 +25,7 @@ function doctor() {
 	const steps = [
 		step('configuration', 'ok', 'in use'),
 		step('address', 'warning', '192.168.1.2', 'people outside cannot reach 192.168.1.2'),
+		step('firewall', 'ok', '4 of 4 rules are loaded'),
 		step('media_port', 'failed', 'Connection refused', 'nothing listens there: the proxy is off, or the port is not forwarded to it'),
 		step('media_tls', 'skipped', '')
 	];

@@ -9,7 +9,11 @@ pub fn load(router: &Router) {
     let rules = router.rules();
     let [lan, wan] = ["lan", "wan"].map(|zone| {
         let of_zone = |rule: &Rule| rule.word("src") == zone;
-        let rules: Vec<_> = rules.lines().map(Rule).filter(of_zone).collect();
+        let numbered = rules
+            .lines()
+            .zip(0..)
+            .map(|(line, number)| Rule(line, number));
+        let rules: Vec<_> = numbered.filter(of_zone).collect();
         let of_type = |kind: &str| {
             let lines = rules.iter().filter(|rule| rule.word("type") == kind);
             lines.map(Rule::nft).collect::<String>()
@@ -64,8 +68,8 @@ table inet fw4 {{
     router.run(&["nft", "-f", "/var/ruleset"]).success();
 }
 
-/// A rule as the service has it: words `option=value`.
-struct Rule<'a>(&'a str);
+/// A rule as the service has it: words `option=value`. And its number.
+struct Rule<'a>(&'a str, u32);
 
 impl Rule<'_> {
     fn word(&self, option: &str) -> &str {
@@ -88,6 +92,7 @@ impl Rule<'_> {
         } else {
             "accept".to_owned()
         };
-        format!("{family} daddr {address} tcp dport {port} {verdict}\n")
+        let comment = format!("!fw4: ubus:waproxy {} {}", self.word("type"), self.1);
+        format!("{family} daddr {address} tcp dport {port} {verdict} comment \"{comment}\"\n")
     }
 }

@@ -54,12 +54,12 @@ test('the proxy looks at itself, and the steps appear as they end', () => visit(
 	await button.click();
 	assert.ok(await button.isDisabled());
 	await until('the first step alone', async () => await steps.count() == 1);
-	await until('all steps', async () => await steps.count() == 4);
+	await until('all steps', async () => await steps.count() == 5);
 	await until('the end', async () => /Something keeps people from using/.test(await page.textContent('.wap')));
 	assert.deepEqual(await steps.evaluateAll(nodes => nodes.map(node => node.firstChild.textContent)), [
-		'✓ Settings (12 ms)', '! Address (12 ms)', '✕ Media answers (12 ms)', '– WhatsApp\'s media server answers'
+		'✓ Settings (12 ms)', '! Address (12 ms)', '✓ Firewall (12 ms)', '✕ Media answers (12 ms)', '– WhatsApp\'s media server answers'
 	]);
-	assert.match(await steps.nth(2).textContent(), /nothing listens there/);
+	assert.match(await steps.nth(3).textContent(), /nothing listens there/);
 	assert.ok(!await button.isDisabled());
 }));
 

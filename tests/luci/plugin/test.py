@@ -258,7 +258,17 @@ class History(Case):
     def test_of_itself_is_the_daemons_too(self):
         found = {"running": True, "steps": [{"name": "clock", "result": "ok", "milliseconds": 0, "what": "set", "cause": None}]}
         self.start(says({"doctor": found}))
-        self.assertEqual(self.call("doctor", begin=True), found)
+        self.assertEqual(self.call("doctor", begin=False), found)
+        self.assertEqual(self.daemon.asked, [{"request": "doctor", "begin": False}])
+
+    def test_of_itself_begins_with_what_root_sees(self):
+        found = {"running": True, "steps": []}
+        self.start(says({"doctor": found}))
+        for seen in {"code": 0, "stdout": "rules 2 2\n"}, {"code": 2, "stdout": ""}:
+            self.ubus({"file exec": seen})
+            self.assertEqual(self.call("doctor", begin=True), found)
+            self.assertEqual(self.deferred()[-1], {"command": "/bin/sh", "params": ["/usr/share/waproxy/look.sh"]})
+            self.assertEqual(self.daemon.asked[-1], {"request": "doctor", "begin": True, "text": seen["stdout"]})
 
     def test_of_itself_there_is_nothing_without_a_daemon(self):
         self.assertEqual(self.call("doctor", begin=True), {"running": False, "steps": []})

@@ -17,6 +17,8 @@ function title(name) {
 	case 'clock': return _('Clock');
 	case 'address': return _('Address');
 	case 'route': return _('Way to the Internet');
+	case 'firewall': return _('Firewall');
+	case 'answers': return _('Way of answers');
 	case 'upstreams': return _('Upstreams');
 	case 'ports': return _('Ports that people get');
 	case 'chat_port': return _('Chat answers');

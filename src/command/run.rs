@@ -116,7 +116,7 @@ async fn answer(
             Answer::Days { days }
         }
         Request::Doctor { begin } => {
-            if let Some(router) = begin {
+            if let Some(facts) = begin {
                 let status = status(daemon).await?;
                 if !examination.borrow().running {
                     *examination.borrow_mut() = Examination {
@@ -155,11 +155,11 @@ async fn answer(
     })
 }
 
-/// Looks at the daemon, which fares as `status` says, on a `router` of which root said that, and keeps
-/// what is found.
-async fn examine(status: Status, router: String, examination: Rc<RefCell<Examination>>) {
+/// Looks at the daemon, which fares as `status` says, on a router of which root said these `facts`, and
+/// keeps what is found.
+async fn examine(status: Status, facts: String, examination: Rc<RefCell<Examination>>) {
     let keep = |step| examination.borrow_mut().steps.push(step);
-    home::examine(&status, &router, keep).await;
+    home::examine(&status, &facts, keep).await;
     examination.borrow_mut().running = false;
 }
 

@@ -24,9 +24,9 @@ const PORTS: Kind = Kind("ports", "");
 /// Before this was written, in seconds since 1970.
 const LONG_AGO: i64 = 1_790_000_000;
 
-/// Looks at the proxy that fares as `status` says, on a `router` of which root said that, and reports
-/// each step as it ends.
-pub async fn examine(status: &Status, router: &str, report: impl FnMut(Step)) {
+/// Looks at the proxy that fares as `status` says, on a router of which root said these `facts`, and
+/// reports each step as it ends.
+pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
     steps
         .first(CONFIGURATION, async { configuration(status) })
@@ -37,10 +37,10 @@ pub async fn examine(status: &Status, router: &str, report: impl FnMut(Step)) {
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     steps.first(ROUTE, async { route(&routes) }).await;
     // Where nobody has looked, there is nothing to tell.
-    if let Some(found) = router::firewall(router) {
+    if let Some(found) = router::firewall(facts) {
         steps.first(FIREWALL, async { found }).await;
     }
-    if let Some(found) = router::answers(router) {
+    if let Some(found) = router::answers(facts) {
         steps.first(ANSWERS, async { found }).await;
     }
     steps.first(UPSTREAMS, async { upstreams(status) }).await;

@@ -123,7 +123,7 @@ async fn answer(
                         running: true,
                         steps: Vec::new(),
                     };
-                    tokio::task::spawn_local(examine(status, router, Rc::clone(examination)));
+                    tokio::task::spawn_local(examine(status, facts, Rc::clone(examination)));
                 }
             }
             Answer::Doctor {

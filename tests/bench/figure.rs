@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cost::as_f64;
-use crate::relay::{Kind, Relay};
+use crate::relay::{Kind, Limits, Relay};
 use crate::site::{Site, handshake};
 use crate::work::bulk::{Way, bulk};
 use crate::work::connections::{Handshake, connections};
@@ -49,6 +49,9 @@ pub enum Reach {
     AtLeast(f64),
 }
 
+/// Of a limit that is held, in Mbit/s.
+const RATE: u32 = 400;
+
 /// What to do with a relay.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Work {
@@ -67,6 +70,10 @@ pub enum Work {
         connections: usize,
     },
     Flood(Attack),
+    /// As fast as a limit lets it.
+    Rate {
+        tls: bool,
+    },
     Start,
     Held {
         tls: bool,
@@ -87,7 +94,7 @@ impl Work {
                 tls13: true,
             } => kind.has_tls(),
             _ if kind == Kind::HaproxyRsa => false,
-            Self::HeldMany => kind == Kind::Waproxy,
+            Self::HeldMany | Self::Rate { .. } => kind == Kind::Waproxy,
             Self::Flood(_) => matches!(kind, Kind::Waproxy | Kind::Haproxy | Kind::Nginx),
             Self::Start | Self::Held { .. } | Self::Stalled { .. } => kind.has_tls(),
             // A pump that starts threads for each connection is no limit of anything there.
@@ -99,6 +106,7 @@ impl Work {
     pub fn is_tls(self) -> bool {
         match self {
             Self::Bulk { tls, .. }
+            | Self::Rate { tls }
             | Self::RoundTrip { tls, .. }
             | Self::Held { tls }
             | Self::Stalled { tls, .. } => tls,
@@ -169,10 +177,16 @@ impl Work {
                 ]
             }
             Self::Flood(attack) => {
-                let limited = site.relay_as_shipped(relay.kind)?;
+                let limited = site.limited(relay.kind, Limits::AS_SHIPPED)?;
                 let relay = limited.as_ref().unwrap_or(relay);
                 let flood = flood(relay, upstream, &site.full, attack, amounts.flood)?;
                 vec![100.0 * flood.kept, flood.attacks_a_second]
+            }
+            Self::Rate { .. } => {
+                let limited = site.limited(relay.kind, Limits::rate(RATE))?;
+                let relay = limited.as_ref().unwrap_or(relay);
+                let moved = bulk(relay, upstream, tls, Way::Up, amounts.rate_bytes)?;
+                vec![moved.gigabits_a_second() * 100_000.0 / f64::from(RATE)]
             }
             Self::Start => {
                 let memory = at_start(relay, amounts.pause)?;

@@ -30,6 +30,7 @@ const ROUND_TRIPS: &[Column] = &[
 /// Of several connections at once a time says nothing.
 const TOGETHER: &[Column] = &[column("CPU µs each", 2)];
 const FLOOD: &[Column] = &[column("kept %", 0), column("attacks a second", 0)];
+const RATE: &[Column] = &[column("of it %", 1)];
 const START: &[Column] = &[column("PSS KiB", 0), column("private dirty KiB", 0)];
 const HELD: &[Column] = &[
     column("KiB each", 2),
@@ -59,12 +60,18 @@ const HELD_TLS: &[Target] = &[
     target(1, Reach::Value(1024.0)),
 ];
 const HALF: &[Target] = &[target(0, Reach::AtLeast(50.0))];
+/// Within five per cent.
+const HELD_RATE: &[Target] = &[
+    target(0, Reach::AtLeast(95.0)),
+    target(0, Reach::Value(105.0)),
+];
 const SLOW: &[Target] = &[target(0, Reach::Value(64.0))];
 
 const PLAIN: &str = "Bytes, plain";
 const TLS: &str = "Bytes, TLS 1.3 with AES-128-GCM";
 const MEMORY: &str = "Memory of connections that are held";
 const FLOODS: &str = "Speed of 200 steady transfers, beside a flood";
+const RATES: &str = "Bytes at a limited rate of 400 Mbit/s";
 const TOGETHER_32: &str = "Round trips of 1 KB, 32 connections at once";
 const SLOW_READERS: &str = "Memory of connections on which one side does not read";
 
@@ -229,6 +236,20 @@ pub const FIGURES: &[Figure] = &[
         TOGETHER,
         trip(true, 1000, 32),
         &[],
+    ),
+    figure(
+        "rate-plain",
+        (RATES, "plain"),
+        RATE,
+        Work::Rate { tls: false },
+        HELD_RATE,
+    ),
+    figure(
+        "rate-tls",
+        (RATES, "TLS"),
+        RATE,
+        Work::Rate { tls: true },
+        HELD_RATE,
     ),
     flood("flood-one", "of one address", Attack::One),
     flood("flood-many", "of 10,000", Attack::Many),

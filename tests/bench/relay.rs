@@ -14,6 +14,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use self::waproxy::Limits;
 use crate::certificate::Certificate;
 use crate::faulty::Fault;
 use crate::port;
@@ -140,7 +141,7 @@ impl Relay {
             Kind::Pump => ours(&["pump"], parts, listen)?,
             Kind::Bare => ours(&["bare"], parts, listen)?,
             Kind::Tokio => ours(&["tokio"], parts, listen)?,
-            Kind::Waproxy => waproxy::command(parts, listen, waproxy::NO_LIMITS)?,
+            Kind::Waproxy => waproxy::command(parts, listen, Limits::default())?,
             Kind::Haproxy | Kind::Haproxy16k | Kind::HaproxySpliced | Kind::HaproxyRsa => {
                 haproxy::command(kind, parts, listen)?
             }
@@ -150,10 +151,10 @@ impl Relay {
         Self::run(kind, &command, parts, listen)
     }
 
-    /// This project's daemon, with the limits that its package ships.
-    pub fn as_shipped(parts: &Parts) -> io::Result<Self> {
+    /// This project's daemon, with limits.
+    pub fn limited(limits: Limits, parts: &Parts) -> io::Result<Self> {
         let listen = Listen::fresh();
-        let command = waproxy::command(parts, listen, waproxy::AS_SHIPPED)?;
+        let command = waproxy::command(parts, listen, limits)?;
         Self::run(Kind::Waproxy, &command, parts, listen)
     }
 

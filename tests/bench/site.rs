@@ -9,7 +9,7 @@ use rustls::client::Resumption;
 
 use crate::cores::Cores;
 use crate::pair::Upstream;
-use crate::relay::{Kind, Parts, Relay};
+use crate::relay::{Kind, Limits, Parts, Relay};
 use crate::tls::{self, Cipher, Version};
 use crate::work::connections::Handshake;
 
@@ -33,9 +33,9 @@ impl Site {
         })
     }
 
-    /// This project's relay with the limits that its package ships. Others have none to be shipped.
-    pub fn relay_as_shipped(&self, kind: Kind) -> io::Result<Option<Relay>> {
-        let start = || Relay::as_shipped(&self.parts);
+    /// This project's relay with `limits`. Of others there is none.
+    pub fn limited(&self, kind: Kind, limits: Limits) -> io::Result<Option<Relay>> {
+        let start = || Relay::limited(limits, &self.parts);
         let is_ours = kind == Kind::Waproxy;
         is_ours.then(|| self.cores.on_relay_core(start)).transpose()
     }
@@ -73,6 +73,8 @@ pub struct Amounts {
     /// By this project's relay alone.
     pub held_many: u32,
     pub stalled: u32,
+    /// At a limited rate.
+    pub rate_bytes: u64,
     /// Before memory is looked at.
     pub pause: Duration,
     /// That honest transfers run alone, and as long beside an attack.
@@ -91,6 +93,7 @@ impl Amounts {
         held: 3_000,
         held_many: 8_000,
         stalled: 100,
+        rate_bytes: 400_000_000,
         pause: Duration::from_secs(1),
         flood: Duration::from_secs(3),
         proof_bytes: 8_000_000,
@@ -106,6 +109,7 @@ impl Amounts {
         held: 200,
         held_many: 500,
         stalled: 5,
+        rate_bytes: 50_000_000,
         pause: Duration::from_millis(150),
         flood: Duration::from_millis(700),
         proof_bytes: 1_000_000,

@@ -6,15 +6,42 @@ use std::process::Command;
 
 use super::{Kind, Listen, Parts};
 
-/// For a client: connections, and new ones a second; and handshakes.
-pub type Limits = [u32; 3];
+/// None is 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Of a client.
+    connections: u32,
+    /// New ones of a client, a second.
+    arrivals: u32,
+    handshakes: u32,
+    /// Of all bytes, in Mbit/s.
+    rate: u32,
+}
 
-/// For a load that comes from one address.
-pub const NO_LIMITS: Limits = [0; 3];
-pub const AS_SHIPPED: Limits = [64, 20, 64];
+impl Limits {
+    pub const AS_SHIPPED: Self = Self {
+        connections: 64,
+        arrivals: 20,
+        handshakes: 64,
+        rate: 0,
+    };
+
+    /// For a load that comes from one address.
+    pub fn rate(rate: u32) -> Self {
+        Self {
+            rate,
+            ..Self::default()
+        }
+    }
+}
 
 pub fn command(parts: &Parts, listen: Listen, limits: Limits) -> io::Result<Command> {
-    let [connections, rate, handshakes] = limits;
+    let Limits {
+        connections,
+        arrivals,
+        handshakes,
+        rate,
+    } = limits;
     let certificate = parts.certificate(Kind::Waproxy)?;
     let text = format!(
         "config waproxy 'main'
@@ -22,11 +49,13 @@ pub fn command(parts: &Parts, listen: Listen, limits: Limits) -> io::Result<Comm
 	option workers '1'
 	option max_connections '9000'
 	option max_connections_per_client '{connections}'
-	option max_rate_per_client '{rate}'
+	option max_rate_per_client '{arrivals}'
 	option max_handshakes '{handshakes}'
 	option cert '{cert}'
 	option key '{key}'
 	list trusted_proxy '127.0.0.0/8'
+config budget 'budget'
+	option rate '{rate}'
 config listener 'plain'
 	option port '{plain}'
 	option bind_address '127.0.0.1'

@@ -6,7 +6,7 @@ mod attack;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -19,7 +19,6 @@ use tokio_rustls::TlsConnector;
 
 pub use self::attack::Attack;
 use self::attack::Attackers;
-use crate::cost::as_f64;
 use crate::pair::{PATIENCE, Upstream};
 use crate::relay::Relay;
 use crate::tls;
@@ -84,12 +83,12 @@ pub fn flood(
     done
 }
 
-/// Bytes a second, once it is steady.
-async fn speed(moved: &AtomicU64, time: Duration) -> f64 {
+/// Chunks a second, once it is steady.
+async fn speed(moved: &AtomicU32, time: Duration) -> f64 {
     sleep(time / 10).await;
     let (before, start) = (moved.load(Ordering::Relaxed), Instant::now());
     sleep(time).await;
-    as_f64(moved.load(Ordering::Relaxed) - before) / start.elapsed().as_secs_f64()
+    f64::from(moved.load(Ordering::Relaxed) - before) / start.elapsed().as_secs_f64()
 }
 
 async fn connect(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpStream> {
@@ -103,7 +102,7 @@ async fn connect(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpStream> 
 /// Sends chunks and gets each back, until it is told to stop.
 async fn transfer(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    moved: Arc<AtomicU64>,
+    moved: Arc<AtomicU32>,
     stop: Arc<AtomicBool>,
 ) -> io::Result<()> {
     let mut ticks = interval(EVERY);
@@ -118,7 +117,7 @@ async fn transfer(
             return Err(io::Error::other("what came back was not what was sent"));
         }
         come.fill(0);
-        moved.fetch_add(CHUNK as u64, Ordering::Relaxed);
+        moved.fetch_add(1, Ordering::Relaxed);
     }
     stream.shutdown().await
 }

@@ -93,6 +93,14 @@ pub enum Error {
     /// The runtime or its signals cannot be set up.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
+    /// A file that a command was given.
+    #[error("{file}: {source}", file = .file.display())]
+    Unreadable {
+        /// Its path.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The link is too long for any QR code.
     #[error("the link is too long for a QR code")]
     QrCode,

@@ -1,8 +1,10 @@
 //! `waproxy doctor`: whether people can use a proxy, and if not, why.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::num::NonZeroU16;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +33,9 @@ pub struct Arguments {
     /// Chat goes without TLS
     #[arg(long, requires = "host")]
     plain: bool,
+    /// What root sees of this router, as `service waproxy doctor` has it looked at
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    router: Option<PathBuf>,
     /// Print JSON, once all is known
     #[arg(long)]
     json: bool,
@@ -51,7 +56,7 @@ struct Report<'a> {
 pub fn run(options: &Options, arguments: &Arguments) -> ExitCode {
     let looked = match &arguments.host {
         Some(host) => look(form(host, arguments), arguments.json),
-        None => look_within(options, arguments.json),
+        None => look_within(options, arguments),
     };
     match looked {
         Ok(true) => ExitCode::SUCCESS,
@@ -95,13 +100,13 @@ fn look(form: Result<Form, Error>, json: bool) -> Result<bool, Error> {
 }
 
 /// Has the proxy of this machine look at itself.
-fn look_within(options: &Options, json: bool) -> Result<bool, Error> {
+fn look_within(options: &Options, arguments: &Arguments) -> Result<bool, Error> {
     let control = options.control()?;
     let mut shown = 0;
-    let mut begin = Some(router());
+    let mut begin = Some(seen(arguments.router.as_deref())?);
     loop {
         let (line, found) = control::examination(&control, begin.take())?;
-        if !json {
+        if !arguments.json {
             for step in found.steps.iter().skip(shown) {
                 print(&lines(step))?;
             }
@@ -109,29 +114,35 @@ fn look_within(options: &Options, json: bool) -> Result<bool, Error> {
         }
         if !found.running {
             let works = works(&found.steps);
-            print(match (json, works) {
+            print(match (arguments.json, works) {
                 (true, _) => &line,
                 (false, true) => {
                     "\nAll is well within. From outside only another place can tell.\n"
                 }
                 (false, false) => "\nPeople cannot use this proxy as it is.\n",
             })?;
+            if !arguments.json && arguments.router.is_none() && Path::new(LOOK_AT_ROUTER).exists() {
+                print("Of the firewall `service waproxy doctor` tells too.\n")?;
+            }
             return Ok(works);
         }
         thread::sleep(LOOK);
     }
 }
 
-/// What root alone can see; nothing elsewhere, or as another user.
-fn router() -> String {
-    let looked = Command::new("sh").arg(LOOK_AT_ROUTER).output();
-    looked.map_or_else(
-        |_| String::new(),
-        |looked| String::from_utf8_lossy(&looked.stdout).into_owned(),
-    )
+/// What root sees of this router, where a file says it.
+fn seen(router: Option<&Path>) -> Result<String, Error> {
+    let Some(file) = router else {
+        return Ok(String::new());
+    };
+    fs::read_to_string(file).map_err(|source| Error::Unreadable {
+        file: file.to_owned(),
+        source,
+    })
 }
 
-/// The part of the package that says it, a fact a line.
+/// The part of the package that says it. The service has it run: to run it from here would take
+/// 26 KB of a program for MIPS.
 const LOOK_AT_ROUTER: &str = "/usr/share/waproxy/look.sh";
 
 /// Between two questions of what was found.

@@ -18,8 +18,8 @@ pub enum Request {
     /// Has the daemon look at itself, unless it does already, and tells what was found so far:
     /// [`Answer::Doctor`](super::Answer::Doctor).
     Doctor {
-        /// Begins anew, with what root alone can see of the router: lines of
-        /// `/usr/share/waproxy/look.sh`, of at most [`TEXT_MAX`] bytes; none: only tells.
+        /// Begins anew, with what root alone can see of the router, in lines of the package's `look.sh`,
+        /// of at most [`TEXT_MAX`] bytes; none: only tells.
         begin: Option<String>,
     },
     /// What was carried in the last ten minutes: [`Answer::History`](super::Answer::History).

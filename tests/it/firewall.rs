@@ -106,7 +106,8 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
     network.ip("route add default via 192.0.2.66");
     world.start(&world.setup());
     let step = |name: &str| {
-        let found = world.router.run(&["waproxy", "doctor", "--json"]).stdout;
+        let doctor = ["/etc/init.d/waproxy", "doctor", "--json"];
+        let found = world.router.run(&doctor).stdout;
         let found: Value = serde_json::from_str(&found).unwrap();
         let steps = found["doctor"]["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["name"] == name);
@@ -115,6 +116,10 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
     };
     assert_eq!(step("firewall"), ["ok", "4 of 4 rules are loaded", ""]);
     assert_eq!(step("answers"), ["ok", "leave by wan", ""]);
+
+    let text = world.router.run(&["waproxy", "doctor"]).stdout;
+    assert!(!text.contains("answers"), "{text}");
+    assert!(text.contains("`service waproxy doctor` tells"), "{text}");
 
     network.ip("rule add fwmark 1 table 100");
     let [result, _, cause] = step("answers");

@@ -169,7 +169,7 @@ fn lines(step: &Step) -> String {
         Verdict::Skipped => "skipped",
         Verdict::Warning => "warning",
     };
-    let mut text = format!("{word:8} {:10}", step.name);
+    let mut text = format!("{word:8} {:13}", step.name);
     // Writing to a string does not fail, here and below.
     if step.result != Verdict::Skipped {
         let what = OneLine(&step.what);

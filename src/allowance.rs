@@ -288,14 +288,25 @@ mod tests {
 
     #[test]
     fn who_takes_little_is_not_kept_waiting_by_who_takes_much() {
-        let line = limited(250_000);
         let cx = &Context::from_waker(Waker::noop());
-        moved(&line, &[TURN; 5], 400);
-        let mut ticket = None;
-        for _ in 0..400 {
-            line.refill(SECOND / 40);
-            assert!(line.poll_turn(&mut ticket, cx).is_ready());
-            line.take(100, &mut ticket, cx);
+        // The lower one lets less than a turn pass in a quarter of a second.
+        for rate in [125_000, 250_000] {
+            let line = limited(rate);
+            let (mut tickets, mut ticket) = ([None; 5], None);
+            for tick in 0..800 {
+                line.refill(SECOND / 40);
+                for ticket in &mut tickets {
+                    if line.poll_turn(ticket, cx).is_ready() {
+                        line.take(TURN, ticket, cx);
+                    }
+                }
+                // Once all wait for their turn.
+                if tick >= 400 {
+                    let turn = line.poll_turn(&mut ticket, cx);
+                    assert!(turn.is_ready(), "{rate}: {tick}");
+                    line.take(100, &mut ticket, cx);
+                }
+            }
         }
     }
 

@@ -237,6 +237,10 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{self, Sender};
+    use std::task::Wake;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -284,14 +288,25 @@ mod tests {
 
     #[test]
     fn who_takes_little_is_not_kept_waiting_by_who_takes_much() {
-        let line = limited(250_000);
         let cx = &Context::from_waker(Waker::noop());
-        moved(&line, &[TURN; 5], 400);
-        let mut ticket = None;
-        for _ in 0..400 {
-            line.refill(SECOND / 40);
-            assert!(line.poll_turn(&mut ticket, cx).is_ready());
-            line.take(100, &mut ticket, cx);
+        // The lower one lets less than a turn pass in a quarter of a second.
+        for rate in [125_000, 250_000] {
+            let line = limited(rate);
+            let (mut tickets, mut ticket) = ([None; 5], None);
+            for tick in 0..800 {
+                line.refill(SECOND / 40);
+                for ticket in &mut tickets {
+                    if line.poll_turn(ticket, cx).is_ready() {
+                        line.take(TURN, ticket, cx);
+                    }
+                }
+                // Once all wait for their turn.
+                if tick >= 400 {
+                    let turn = line.poll_turn(&mut ticket, cx);
+                    assert!(turn.is_ready(), "{rate}: {tick}");
+                    line.take(100, &mut ticket, cx);
+                }
+            }
         }
     }
 
@@ -311,6 +326,35 @@ mod tests {
             }
         }
         assert!(all <= 10_500_000, "{all}");
+    }
+
+    #[test]
+    fn who_has_waited_longest_is_called_first() {
+        struct Bell(usize, Sender<usize>);
+        impl Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                let _ = self.1.send(self.0);
+            }
+        }
+        let line = limited(TURN as u64);
+        let (sender, called) = mpsc::channel();
+        let bell = |number| Waker::from(Arc::new(Bell(number, sender.clone())));
+        let bells: Vec<_> = (0..5).map(bell).collect();
+        let mut tickets = [None; 5];
+        for (ticket, bell) in tickets.iter_mut().zip(&bells) {
+            line.take(TURN, ticket, &Context::from_waker(bell));
+        }
+        let mut order = Vec::new();
+        for _ in 0..5 + 10 {
+            line.refill(SECOND);
+            for number in called.try_iter() {
+                let (ticket, cx) = (&mut tickets[number], &Context::from_waker(&bells[number]));
+                assert!(line.poll_turn(ticket, cx).is_ready(), "{number}");
+                line.take(TURN, ticket, cx);
+                order.push(number);
+            }
+        }
+        assert_eq!(order, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -117,5 +117,8 @@ mod tests {
         for end in 0..said.len() {
             assert_eq!(external(&said[..end]), None, "{end}");
         }
+        // What a router says that is not connected.
+        let none = [0, 128, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0];
+        assert_eq!(external(&none).unwrap().unwrap().external, None);
     }
 }

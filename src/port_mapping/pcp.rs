@@ -127,6 +127,14 @@ mod tests {
     }
 
     #[test]
+    fn no_address_is_none() {
+        let mut bytes = said(0, 8, 443);
+        bytes[44..].copy_from_slice(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets());
+        let granted = answer(&bytes, &NONCE, WANTED).unwrap().unwrap();
+        assert_eq!((granted.external, granted.external_port), (None, 443));
+    }
+
+    #[test]
     fn an_older_router_is_known_by_its_answer() {
         for old in [
             &[0, 0x81, 0, 1][..],

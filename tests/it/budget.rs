@@ -59,28 +59,71 @@ fn many_connections_share_the_rate_fairly() {
 
 #[test]
 fn who_sends_little_is_not_kept_waiting_by_who_sends_much() {
-    let stage = Stage::new(Setup::new().with(budget().option("rate", 8)));
-    let over = AtomicBool::new(false);
-    let mut greedy: Vec<_> = (0..20).map(|_| stage.connect_plain()).collect();
-    thread::scope(|scope| {
-        let _over = AtTheEnd(&over);
-        let (mut client, mut upstream) = stage.connect_plain();
-        for (client, upstream) in &mut greedy {
-            let over = &over;
-            scope.spawn(move || pour(client, over));
-            scope.spawn(move || drink(upstream, &AtomicU64::new(0)));
-        }
-        thread::sleep(Duration::from_secs(2));
-        let start = Instant::now();
-        for _ in 0..20 {
-            client.write_all(b"ping").unwrap();
-            assert_eq!(read_exactly(&mut upstream, 4), b"ping");
-        }
-        let each = start.elapsed() / 20;
-        println!("{each:?} a message beside twenty who send all they can");
-        assert!(each < Duration::from_millis(200), "{each:?}");
-        stage.daemon.terminate();
+    // At the lowest rate one turn takes a quarter of a second.
+    for rate in [8, 1] {
+        beside_greed(rate, |stage| {
+            let (mut client, mut upstream) = stage.connect_plain();
+            let mut slowest = Duration::ZERO;
+            for _ in 0..50 {
+                let start = Instant::now();
+                client.write_all(b"ping").unwrap();
+                assert_eq!(read_exactly(&mut upstream, 4), b"ping");
+                slowest = slowest.max(start.elapsed());
+                // The messages come at any time of a turn.
+                thread::sleep(Duration::from_millis(20));
+            }
+            println!("{slowest:?} at most beside twenty who send all they can, at {rate}");
+            assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+        });
+    }
+}
+
+#[test]
+fn what_waits_for_its_turn_arrives_whole_after_both_ends_have_closed() {
+    // A round of turns takes five times as long as a side may be silent.
+    let bytes = vec![7; 70_000];
+    beside_greed(1, |stage| {
+        thread::scope(|scope| {
+            for kind in Kind::BOTH {
+                let (mut client, mut upstream) = stage.connect(kind);
+                let bytes = &bytes;
+                scope.spawn(move || {
+                    upstream.write_all(bytes).unwrap();
+                    upstream.shutdown(Shutdown::Write).unwrap();
+                    client.finish().unwrap();
+                    let (read, end) = read_to_end(&mut *client);
+                    assert_eq!((read.len(), end), (bytes.len(), Ending::Closed), "{kind:?}");
+                });
+            }
+        });
     });
+}
+
+#[test]
+fn what_is_given_up_while_it_waits_for_its_turn_does_not_look_whole() {
+    let setup = Setup::new().main("idle_timeout", 1);
+    let stage = Stage::new(setup.with(budget().option("rate", 1)));
+    let bytes = vec![7; 100_000];
+    let mut cut = 0;
+    thread::scope(|scope| {
+        let downloads: Vec<_> = (0..20)
+            .map(|i| {
+                let (mut client, mut upstream) = stage.connect(Kind::BOTH[i % 2]);
+                let bytes = &bytes;
+                scope.spawn(move || {
+                    upstream.write_all(bytes).unwrap();
+                    upstream.shutdown(Shutdown::Write).unwrap();
+                    read_to_end(&mut *client)
+                })
+            })
+            .collect();
+        for download in downloads {
+            let (read, end) = download.join().unwrap();
+            assert_eq!(end == Ending::Closed, read.len() == bytes.len(), "{end:?}");
+            cut += usize::from(end != Ending::Closed);
+        }
+    });
+    assert!(cut > 0, "all had their turns in time");
 }
 
 #[test]
@@ -304,6 +347,26 @@ fn outside_of_the_hours_nobody_is_let_in_and_then_again() {
         client.write_all(b"morning").unwrap();
         assert_eq!(read_exactly(&mut upstream, 7), b"morning");
     }
+}
+
+/// Does something where twenty others send all they can, at `rate`.
+fn beside_greed(rate: u64, act: impl FnOnce(&Stage)) {
+    let setup = Setup::new().main("half_close_timeout", 1);
+    let stage = Stage::new(setup.with(budget().option("rate", rate)));
+    let over = AtomicBool::new(false);
+    let mut greedy: Vec<_> = (0..20).map(|_| stage.connect_plain()).collect();
+    thread::scope(|scope| {
+        let _over = AtTheEnd(&over);
+        for (client, upstream) in &mut greedy {
+            let over = &over;
+            scope.spawn(move || pour(client, over));
+            scope.spawn(move || drink(upstream, &AtomicU64::new(0)));
+        }
+        // Until all of them wait for their turn.
+        thread::sleep(Duration::from_secs(2));
+        act(&stage);
+        stage.daemon.terminate();
+    });
 }
 
 /// Tells other threads that it is over, also when an assertion has failed.

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::support::process::{Ended, Process, run};
 use crate::support::random::Random;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, refusing};
+use crate::support::status::Status;
 
 const CHAT: &[u8] = b"WA\x06\x03 and what follows";
 const PAGE: &str = "<!DOCTYPE html>\n<p>My garden\n";
@@ -116,6 +119,11 @@ fn a_browser_talks_with_the_web_server_at_home() {
     let options = ["--output", copy.to_str().unwrap()];
     stage.curl("chat_tls", &options, "/photo.jpg").success();
     assert!(fs::read(&copy).unwrap() == photo);
+    // A budget has to know what the line carried.
+    let counted = |status: &Status| status.listener("chat_tls")["bytes_down"].as_u64();
+    stage.daemon.until("it is counted", |status| {
+        counted(status) > Some(photo.len() as u64)
+    });
 }
 
 #[test]
@@ -176,24 +184,33 @@ fn who_asks_slowly_or_without_end_is_answered_or_ended() {
 #[test]
 fn luci_is_shown_to_nobody() {
     let place = Namespace::new();
-    place.ip("address add 198.51.100.9/32 dev lo");
-    let setup = setup("198.51.100.9:80", &refusing());
-    let _luci = place.inside(|| {
-        StandIn::on(
-            std::net::TcpListener::bind("198.51.100.9:80").unwrap(),
-            |mut stream| stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nLuCI"),
-        )
-    });
-    let daemon = Daemon::start_under(&place.prefix(), &setup);
-    let mut browser = place.inside(|| daemon.connect_tls("chat_tls"));
-    browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    assert_eq!(read_to_end(&mut browser).0, b"");
-    daemon.until("it is counted", |status| {
-        status.ended("chat_tls", "decoy") == 1
-    });
-    let warning =
-        "warning: listener 'chat_tls', option decoy '198.51.100.9:80': LuCI answers there";
-    assert!(daemon.log().contains(warning), "{}", daemon.log());
+    place.ip("link add lan type veth peer name cable");
+    place.ip("link set lan up");
+    // The second of them is called from the first.
+    for host in [9, 10] {
+        place.ip(&format!("address add 198.51.100.{host}/24 dev lan"));
+    }
+    for luci in ["198.51.100.9:80", "198.51.100.10:80", "198.51.100.10:443"] {
+        let asked = Arc::new(AtomicBool::new(false));
+        let _luci = place.inside(|| {
+            let asked = Arc::clone(&asked);
+            StandIn::on(TcpListener::bind(luci).unwrap(), move |mut stream| {
+                asked.store(true, Ordering::Relaxed);
+                stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nLuCI")
+            })
+        });
+        let daemon = Daemon::start_under(&place.prefix(), &setup(luci, &refusing()));
+        let mut browser = place.inside(|| daemon.connect_tls("chat_tls"));
+        browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        assert_eq!(read_to_end(&mut browser).0, b"", "{luci}");
+        daemon.until("it is counted", |status| {
+            status.ended("chat_tls", "decoy") == 1
+        });
+        assert!(!asked.load(Ordering::Relaxed), "{luci}");
+        let warning =
+            format!("warning: listener 'chat_tls', option decoy '{luci}': LuCI answers there");
+        assert!(daemon.log().contains(&warning), "{}", daemon.log());
+    }
 }
 
 /// A daemon with a decoy at each listener that can have one, in front of an echo.

@@ -82,6 +82,31 @@ fn a_proxy_that_works_finds_itself_well() {
 }
 
 #[test]
+fn a_proxy_on_one_address_looks_at_itself_there() {
+    let bound = |chat: &str, media: &str| {
+        let stage = Stage::new(|setup| {
+            let chat = listener("chat_tls", "chat").option("bind_address", chat);
+            setup
+                .main("host", "proxy.example")
+                .with(chat.option("tls", 1))
+                .with(listener("media_in", "media").option("bind_address", media))
+        });
+        stage.daemon.ask("doctor", &[]).success()
+    };
+    for address in ["127.0.0.1", "127.0.0.9"] {
+        let text = bound(address, address);
+        assert!(text.contains("ok       chat_noise "), "{text}");
+        assert!(text.contains("ok       media_tls "), "{text}");
+    }
+    for (chat, media) in [("127.0.0.9", "127.0.0.1"), ("::1", "::1")] {
+        let text = bound(chat, media);
+        assert!(text.contains("warning  ports "), "{text}");
+        assert!(text.contains("not looked at from within"), "{text}");
+        assert!(!text.contains("chat_port"), "{text}");
+    }
+}
+
+#[test]
 fn a_proxy_whose_upstreams_are_away_says_so() {
     let away = refusing();
     let stage = Stage::new(|setup| {

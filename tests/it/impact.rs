@@ -27,6 +27,10 @@ fn people_from_outside_who_were_answered_are_counted_each_once() {
     for inside in ["192.168.1.7", "100.64.0.7", "fd00::7", "127.66.0.9"] {
         stage.call("behind", inside);
     }
+    // As who looks for proxies does, and no phone: media's servers answer anybody.
+    for person in 0..40 {
+        stage.call("media_in", &format!("198.41.7.{person}"));
+    }
     // WhatsApp does not answer: nobody is helped.
     let mut client = stage.daemon.connect("dead");
     client.write_all(&hello_of("203.0.113.200")).unwrap();
@@ -46,7 +50,7 @@ fn people_from_outside_who_were_answered_are_counted_each_once() {
     let days = stage.days();
     assert_eq!(days.len(), 1);
     assert_eq!(days[0]["people"], today);
-    assert_eq!(days[0]["connections"], 127);
+    assert_eq!(days[0]["connections"], 167);
 }
 
 #[test]
@@ -161,9 +165,11 @@ fn with_listeners(setup: &Setup, echo: &StandIn) -> Setup {
         .with(listener("plain", "chat"))
         .with(behind("behind", "chat"))
         .with(behind("other", "chat"))
-        .with(behind("dead", "media"))
+        .with(behind("media_in", "media"))
+        .with(behind("dead", "web"))
         .with(upstream("chat", echo.address(), "none"))
-        .with(upstream("media", refusing(), "none"))
+        .with(upstream("media", echo.address(), "none"))
+        .with(upstream("web", refusing(), "none"))
 }
 
 /// What a load balancer says of who calls from `source`, and five bytes of his.

@@ -524,6 +524,61 @@ fn a_page_for_browsers_is_handed_over_and_followed() {
 }
 
 #[test]
+fn a_page_that_others_can_change_is_refused_and_what_runs_goes_on() {
+    let router = Router::new();
+    let (folder, page) = (
+        router.path("/etc/pages"),
+        router.path("/etc/pages/page.html"),
+    );
+    let shown = || {
+        let curl = ["curl", "--silent", "--insecure", "https://127.0.0.1:10443/"];
+        router.run(&curl).stdout
+    };
+    fs::create_dir(&folder).unwrap();
+    fs::write(&page, "<p>page\n").unwrap();
+    router.write("/etc/precious", "precious");
+    let listener = listener_on(443, "chat_tls", "chat").option("tls", 1);
+    let with_page = setup().with(listener.option("decoy", "/etc/pages/page.html"));
+    router.configure(&with_page);
+    router.start();
+    let daemon = router.daemon();
+    let refused = |what: &str| {
+        router.service("reload").success();
+        let problem = "/etc/pages/page.html is not a file of root's in a folder of root's";
+        let problems = router.problems();
+        assert!(problems.contains(problem), "{what}: {problems}");
+        assert_eq!(shown(), "<p>page\n", "{what}");
+        assert_eq!(router.daemon(), daemon, "{what}");
+    };
+    let accepted = || {
+        router.service("reload").success();
+        assert_eq!(router.problems(), "[]");
+    };
+
+    let aside = router.path("/etc/pages/aside");
+    fs::rename(&page, &aside).unwrap();
+    symlink("/etc/precious", &page).unwrap();
+    refused("a link");
+    fs::rename(&aside, &page).unwrap();
+    accepted();
+
+    let aside = router.path("/etc/aside");
+    fs::rename(&folder, &aside).unwrap();
+    symlink("/etc/aside", &folder).unwrap();
+    refused("in a folder behind a link");
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    accepted();
+
+    for path in [&page, &folder] {
+        chown(path, Some(1), None).unwrap();
+        refused("of another user");
+        chown(path, Some(0), None).unwrap();
+        accepted();
+    }
+}
+
+#[test]
 fn a_program_that_was_replaced_is_replaced_in_memory() {
     let router = Router::new();
     router.configure(&setup());

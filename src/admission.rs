@@ -193,6 +193,11 @@ impl Permit {
         }
     }
 
+    /// Leaves its client out of those who were served, whoever answers.
+    pub fn leave_out(&mut self) {
+        self.is_served = true;
+    }
+
     /// Begins a handshake with `address`. `max` is how many there may be at once; `None` is any
     /// number.
     pub fn handshake(&self, address: SocketAddr, max: Option<NonZeroU32>) -> Option<Handshake> {

@@ -171,8 +171,7 @@ impl Settings {
         let down = &self.counters.bytes_down;
         let before = down.value();
         let polled = Pin::new(relay).poll(cx);
-        // Media's servers answer whoever asks; phones open chat as well.
-        if down.value() != before && !self.listener.is_media() {
+        if down.value() != before {
             permit.note_served();
         }
         polled

@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 pub(super) struct Way<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) proxy_header: ProxyHeader,
-    is_media: bool,
+    pub(super) is_media: bool,
 }
 
 /// What a handshake may take: time, and a place among those of others.

@@ -11,6 +11,7 @@ use crate::support::client::{read_to_end, talk};
 use crate::support::daemon::Daemon;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, refusing};
+use crate::support::tls::hello_for;
 
 #[test]
 fn people_from_outside_who_were_answered_are_counted_each_once() {
@@ -30,6 +31,9 @@ fn people_from_outside_who_were_answered_are_counted_each_once() {
     // As who looks for proxies does, and no phone: media's servers answer anybody.
     for person in 0..40 {
         stage.call("media_in", &format!("198.41.7.{person}"));
+        let header = header_of(&format!("198.41.8.{person}"));
+        let said = [header, hello_for("mmg.whatsapp.net")].concat();
+        talk(stage.daemon.connect("all"), &said);
     }
     // WhatsApp does not answer: nobody is helped.
     let mut client = stage.daemon.connect("dead");
@@ -50,7 +54,7 @@ fn people_from_outside_who_were_answered_are_counted_each_once() {
     let days = stage.days();
     assert_eq!(days.len(), 1);
     assert_eq!(days[0]["people"], today);
-    assert_eq!(days[0]["connections"], 167);
+    assert_eq!(days[0]["connections"], 207);
 }
 
 #[test]
@@ -166,17 +170,23 @@ fn with_listeners(setup: &Setup, echo: &StandIn) -> Setup {
         .with(behind("behind", "chat"))
         .with(behind("other", "chat"))
         .with(behind("media_in", "media"))
+        .with(behind("all", "auto").option("tls", 1))
         .with(behind("dead", "web"))
         .with(upstream("chat", echo.address(), "none"))
         .with(upstream("media", echo.address(), "none"))
         .with(upstream("web", refusing(), "none"))
 }
 
-/// What a load balancer says of who calls from `source`, and five bytes of his.
-fn hello_of(source: &str) -> Vec<u8> {
+/// What a load balancer says of who calls from `source`.
+fn header_of(source: &str) -> Vec<u8> {
     let (family, target) = match source.parse::<Ipv4Addr>() {
         Ok(_) => ("TCP4", "192.0.2.1"),
         Err(_) => ("TCP6", "2001:db8::1"),
     };
-    format!("PROXY {family} {source} {target} 12345 443\r\nhello").into_bytes()
+    format!("PROXY {family} {source} {target} 12345 443\r\n").into_bytes()
+}
+
+/// The same, and five bytes of his.
+fn hello_of(source: &str) -> Vec<u8> {
+    [&header_of(source)[..], b"hello"].concat()
 }

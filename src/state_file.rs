@@ -37,10 +37,15 @@ impl Record {
         match (wanted, &self.kept) {
             (true, None) => {
                 self.kept = Some((folder.to_owned(), Instant::now()));
-                let mut text = String::new();
-                let file = File::open(file).ok()?;
-                file.take(MOST).read_to_string(&mut text).ok()?;
-                Some(text)
+                match read(&file) {
+                    Ok(text) => Some(text),
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::NotFound {
+                            log::warn!("cannot read {}: {error}", file.display());
+                        }
+                        None
+                    }
+                }
             }
             (true, Some(_)) => None,
             (false, _) => {
@@ -75,6 +80,12 @@ impl Record {
             );
         }
     }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Writes the file `name` in `folder`, which is made where there is none.

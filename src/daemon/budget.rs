@@ -93,7 +93,7 @@ impl Keeper {
         }
         LINE.set_pause(pause.map(|(pause, _)| pause));
         if matches!(pause, Some((Pause::Budget, _))) {
-            // Whatever ends the daemon, nothing is carried after it.
+            // Whatever ends the daemon, nobody is let in after it.
             self.save();
         }
         match pause {

@@ -1,5 +1,5 @@
-//! Looks at the proxy of this machine from within: what the daemon knows of itself in, one [`Step`]
-//! after the other out, and then what a phone would see at the ports that the daemon listens on.
+//! Looks at the proxy of this machine from within: what the daemon knows of itself, and root of the
+//! router, in, one [`Step`] after the other out, and then what a phone would see at the ports that the daemon listens on.
 //! What is outside of it, as the port at the provider's end, it cannot see.
 
 use std::fs;
@@ -35,12 +35,18 @@ pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     steps.first(CLOCK, async { clock(now) }).await;
     steps.first(ADDRESS, async { address(status) }).await;
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    steps.first(ROUTE, async { route(&routes) }).await;
+    let answers = router::answers(facts);
+    let mut route = route(&routes);
+    if let (Ok(done), Some(_)) = (&mut route, &answers) {
+        // What is known needs no guess.
+        done.warning = None;
+    }
+    steps.first(ROUTE, async { route }).await;
     // Where nobody has looked, there is nothing to tell.
     if let Some(found) = router::firewall(facts) {
         steps.first(FIREWALL, async { found }).await;
     }
-    if let Some(found) = router::answers(facts) {
+    if let Some(found) = answers {
         steps.first(ANSWERS, async { found }).await;
     }
     steps.first(UPSTREAMS, async { upstreams(status) }).await;

@@ -165,6 +165,43 @@ fn a_restart_goes_on_with_the_period_that_it_was() {
 }
 
 #[test]
+fn a_period_that_ends_by_itself_is_the_last_that_a_restart_knows() {
+    let mut used = Used::default();
+    let day = Budget {
+        period: Period::Day,
+        ..Budget::default()
+    };
+    let look = |unix, uptime, bytes_up| Look {
+        unix,
+        uptime,
+        carried: Carried {
+            bytes_up,
+            ..Carried::default()
+        },
+        ..Look::default()
+    };
+    let text = format!("0 {} 1000 60", at(10, 0) / DAY);
+    let start = look(at(10, 23), 0, 0);
+    used.count(&day, Look::default(), start);
+    used.go_on(&day, &text, start);
+    let looks = [
+        start,
+        look(at(11, 0), 3_600, 0),
+        look(at(11, 1), 7_200, 100),
+        // Set back, and on again.
+        look(at(10, 23), 7_205, 100),
+        look(at(11, 1), 7_210, 100),
+    ];
+    let mut before = start;
+    let bytes = looks.map(|now| {
+        used.count(&day, before, now);
+        before = now;
+        used.bytes()
+    });
+    assert_eq!(bytes, [1_000, 0, 200, 200, 200]);
+}
+
+#[test]
 fn another_way_to_count_after_a_restart_makes_nothing_new() {
     let month = number(&Budget::default(), at(10, 0));
     let before = &format!("1 {month} 1000 60\n");

@@ -66,6 +66,7 @@ impl Used {
         let was_off = self.resumed.is_some_and(|resumed| resumed < number);
         if is_other && (!is_set || self.seconds >= longest || was_off) {
             (self.bytes, self.seconds) = (0, 0);
+            self.resumed = None;
         }
         if is_set {
             self.resumed = None;
@@ -89,7 +90,10 @@ impl Used {
     /// What [`go_on`](Self::go_on) goes on with: the day on which a month begins, or zero for days, the
     /// number of the period, bytes, and seconds.
     pub(super) fn text(&self, budget: &Budget) -> String {
-        let (kind, period) = (kind(budget), self.period.unwrap_or_default());
+        let (kind, period) = (
+            kind(budget),
+            self.period.max(self.resumed).unwrap_or_default(),
+        );
         format!("{kind} {period} {} {}\n", self.bytes, self.seconds)
     }
 

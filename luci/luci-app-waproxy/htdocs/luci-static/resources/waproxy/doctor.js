@@ -41,7 +41,7 @@ function reason({ name, result, milliseconds, what, cause }) {
 }
 
 function verdict(steps) {
-	return steps.every(({ result }) => result == 'ok' || result == 'warning')
+	return steps.length && steps.every(({ result }) => result == 'ok' || result == 'warning')
 		? _('All is well on the router. Whether people come in only a phone can tell that is not on your Wi-Fi.')
 		: _('Something keeps people from using the proxy.');
 }

@@ -6,6 +6,7 @@ mod budget;
 mod days;
 mod handed;
 mod history;
+mod kept;
 mod status;
 mod terminator;
 mod today;
@@ -20,7 +21,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 pub use self::history::INTERVAL;
@@ -28,6 +28,7 @@ pub use self::history::INTERVAL;
 use self::budget::{Keeper, Look};
 use self::days::Days;
 use self::history::History;
+use self::kept::Kept;
 use self::terminator::Terminator;
 use self::today::Today;
 use crate::admission::{self, Admission, Bound, Cap};
@@ -117,13 +118,6 @@ pub struct Daemon {
     budget: Keeper,
     /// What had been carried at the last sample.
     carried: Carried,
-}
-
-/// An upstream with the task that keeps it fresh.
-#[derive(Debug)]
-struct Kept {
-    upstream: Arc<Upstream>,
-    task: JoinHandle<()>,
 }
 
 // === impl Daemon ===
@@ -362,31 +356,6 @@ impl Daemon {
                 });
             worker.listen(&self.config, plans.collect());
         }
-    }
-}
-
-// === impl Kept ===
-
-impl Kept {
-    fn start(upstream: Arc<Upstream>, connect_timeout: Duration) -> Self {
-        let fresh = Arc::clone(&upstream).keep_fresh(connect_timeout);
-        let task = tokio::task::spawn_local(fresh);
-        Self { upstream, task }
-    }
-
-    /// Whether it leads where `config` leads; what is sent there is the session's.
-    fn leads_as(&self, config: &config::Upstream) -> bool {
-        let ours = self.upstream.config();
-        ours.name == config.name
-            && ours.addresses == config.addresses
-            && ours.allow_private == config.allow_private
-            && ours.interface == config.interface
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::greeting::{Answer, HEADER, answer, greeting};
 use super::noise::Initiator;
-use super::tls::{Failure, Tls, client};
+use super::tls::{Failure, Tls};
 use super::{Done, Failed};
 
 /// A connection to the chat port, ready for the greeting.
@@ -20,10 +20,7 @@ pub(super) enum Chat {
 pub(super) async fn shake_hands(socket: TcpStream, host: &str) -> Result<Done<Chat>, Failed> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| Failed::because(error, "TLS knows no such name"))?;
-    let shaken = match client(None) {
-        Ok(client) => Tls::shake_hands(socket, client, name).await,
-        Err(error) => Err(error.into()),
-    };
+    let shaken = Tls::shake_hands(socket, None, name).await;
     let tls = shaken.map_err(|failure| match failure {
         Failure::Closed => Failed::because(
             "closed during the handshake",

@@ -6,7 +6,7 @@ use rustls::{CertificateError, Error};
 use tokio::net::TcpStream;
 
 use super::authorities::authorities;
-use super::tls::{Failure, Tls, client};
+use super::tls::{Failure, Tls};
 use super::{Done, Failed};
 use crate::aside::aside;
 
@@ -18,10 +18,7 @@ pub(super) async fn shake_hands(socket: TcpStream) -> Result<Done<()>, Failed> {
     let roots = aside(authorities).await.ok().flatten();
     let can_verify = roots.is_some();
     let name = ServerName::try_from(NAME).map_err(|error| Failed::because(error, NAME))?;
-    let shaken = match client(roots) {
-        Ok(client) => Tls::shake_hands(socket, client, name).await,
-        Err(error) => Err(error.into()),
-    };
+    let shaken = Tls::shake_hands(socket, roots, name).await;
     let tls = shaken.map_err(|failure| match failure {
         Failure::Closed => Failed::because(
             "closed during the handshake",

@@ -49,8 +49,8 @@ enum State {
     Ended,
 }
 
-/// A client that verifies with `roots`, or not at all without. One per connection: nothing resumes.
-pub(super) fn client(roots: Option<RootCertStore>) -> Result<Arc<ClientConfig>, Error> {
+/// What a client does. One per connection: nothing resumes.
+fn client(roots: Option<RootCertStore>) -> Result<Arc<ClientConfig>, Error> {
     let provider = CryptoProvider {
         signature_verification_algorithms: ALGORITHMS,
         ..provider()
@@ -71,15 +71,16 @@ pub(super) fn client(roots: Option<RootCertStore>) -> Result<Arc<ClientConfig>, 
 // === impl Tls ===
 
 impl Tls {
-    /// Shakes hands with `name`. Takes as long as the other side likes.
+    /// Shakes hands with `name`, verified with `roots` or, without, not at all. Takes as long as the other
+    /// side likes.
     pub(super) async fn shake_hands(
         socket: TcpStream,
-        config: Arc<ClientConfig>,
+        roots: Option<RootCertStore>,
         name: ServerName<'static>,
     ) -> Result<Self, Failure> {
         let mut tls = Self {
             socket,
-            session: UnbufferedClientConnection::new(config, name)?,
+            session: UnbufferedClientConnection::new(client(roots)?, name)?,
             incoming: Vec::new(),
             plain: Vec::new(),
         };

@@ -1,13 +1,15 @@
 //! Has the router in front of this machine send people's ports here, and keeps it so: the ports that
-//! are wanted enter, what the router grants leaves. Asks by PCP, or by NAT-PMP where it knows no more.
-//! Never asks anyone but the gateway.
+//! are wanted enter, what the router grants leaves. Asks by PCP, by NAT-PMP or by UPnP, whichever the
+//! router knows. Never believes anyone but the gateway.
 
 mod gateway;
 mod mapper;
 mod nat_pmp;
 mod pcp;
+mod upnp;
 
 use std::cell::RefCell;
+use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +23,14 @@ use self::mapper::Mapper;
 
 /// How long giving everything back may take. procd gives a service five seconds more than it drains.
 const END: Duration = Duration::from_secs(3);
+
+/// How long each try of a question waits for the answer, as RFC 6886 3.1 begins.
+const TRIES: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
 /// A TCP port that people use, and the one of this machine where it is to lead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,7 +46,7 @@ pub struct Wanted {
 pub struct Status {
     /// That router, where there is one.
     pub gateway: Option<Ipv4Addr>,
-    /// `pcp` or `nat_pmp`, once it has answered.
+    /// `pcp`, `nat_pmp` or `upnp`, once it has answered.
     pub protocol: Option<Protocol>,
     /// Its address toward the Internet.
     pub external: Option<Ipv4Addr>,
@@ -67,6 +77,8 @@ pub enum Protocol {
     NatPmp,
     /// RFC 6887.
     Pcp,
+    /// The services `WANIPConnection` and `WANPPPConnection` of the UPnP Forum, in any version.
+    Upnp,
 }
 
 /// Keeps ports open at the router in front of this machine, as long as it lives.
@@ -86,6 +98,9 @@ struct Shared {
     ending: RefCell<bool>,
 }
 
+/// What an answer to PCP or NAT-PMP says.
+type Said = Result<Granted, Refusal>;
+
 /// What a router granted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Granted {
@@ -104,8 +119,16 @@ enum Refusal {
     Other(&'static str),
 }
 
-/// A router's word on a port.
-type Answer = Result<Granted, Refusal>;
+/// A router's word on a port: what it grants, or why it grants nothing.
+type Answer = Result<Granted, &'static str>;
+
+/// The way to the router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Path {
+    gateway: Ipv4Addr,
+    /// This machine's address toward it.
+    own: Ipv4Addr,
+}
 
 // === impl PortMapping ===
 
@@ -152,15 +175,18 @@ impl Status {
     }
 }
 
-// === impl Refusal ===
-
-impl Refusal {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Version => "it knows neither PCP nor NAT-PMP",
-            Self::Other(words) => words,
+/// Asks, and asks again until an answer is heard.
+async fn again<T>(
+    ask: impl AsyncFn() -> io::Result<()>,
+    hear: impl AsyncFn() -> io::Result<T>,
+) -> io::Result<T> {
+    for patience in TRIES {
+        ask().await?;
+        if let Ok(heard) = timeout(patience, hear()).await {
+            return heard;
         }
     }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// A number of an answer, which are in network order.

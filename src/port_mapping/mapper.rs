@@ -10,10 +10,14 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::{Answer, PortStatus, Protocol, Refusal, Shared, Status, Wanted, gateway, nat_pmp, pcp};
+use super::upnp::Connection;
+use super::{
+    Answer, Path, PortStatus, Protocol, Refusal, Said, Shared, Status, Wanted, again, gateway,
+    nat_pmp, pcp,
+};
 use crate::address::range;
 
-/// Where a router listens for both protocols: RFC 6886 1.1, RFC 6887 19.1.
+/// Where a router listens for PCP and NAT-PMP: RFC 6886 1.1, RFC 6887 19.1.
 const PORT: u16 = 5351;
 
 /// Seconds that a port is asked for. Short: a router that forgot us or got another address is noticed
@@ -26,14 +30,6 @@ const RENEWAL_LEAST: Duration = Duration::from_secs(4);
 /// Until a router is asked again that gave less than all.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// How long each try of a question waits for the answer, as RFC 6886 3.1 begins.
-const TRIES: [Duration; 4] = [
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
-
 /// The longest answer, RFC 6887 7.
 const ANSWER_MAX: usize = 1100;
 
@@ -42,9 +38,10 @@ pub(super) struct Mapper {
     shared: Rc<Shared>,
     /// By which PCP knows us again, RFC 6887 11.1.
     nonce: pcp::Nonce,
-    /// The gateway, and our own address toward it.
-    path: Option<(Ipv4Addr, Ipv4Addr)>,
+    path: Option<Path>,
     protocol: Protocol,
+    /// Whom to ask by UPnP, once it is found.
+    connection: Option<Connection>,
     /// What was granted there, each with the port that people use.
     held: Vec<(Wanted, u16)>,
 }
@@ -56,6 +53,7 @@ impl Mapper {
             nonce: nonce(),
             path: None,
             protocol: Protocol::Pcp,
+            connection: None,
             held: Vec::new(),
         }
     }
@@ -68,11 +66,10 @@ impl Mapper {
             let pause = match self.ask(&mut status).await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    status.error = Some(match error.kind() {
-                        io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused => {
-                            "it answers neither PCP nor NAT-PMP".to_owned()
-                        }
-                        _ => error.to_string(),
+                    status.error = Some(if is_silence(&error) {
+                        "it answers neither PCP, NAT-PMP nor UPnP".to_owned()
+                    } else {
+                        error.to_string()
                     });
                     RETRY
                 }
@@ -95,9 +92,11 @@ impl Mapper {
         let IpAddr::V4(own) = socket.local_addr()?.ip() else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        if self.path != Some((gateway, own)) {
-            self.path = Some((gateway, own));
+        let path = Path { gateway, own };
+        if self.path != Some(path) {
+            self.path = Some(path);
             self.protocol = Protocol::Pcp;
+            self.connection = None;
             self.held.clear();
         }
         if range(own.into()).is_none() {
@@ -108,8 +107,12 @@ impl Mapper {
         let wanted = self.shared.wanted.borrow().clone();
         let is_surplus = |(held, _): &(Wanted, u16)| !wanted.contains(held);
         while let Some(surplus) = self.held.iter().position(is_surplus) {
-            let (surplus, _) = self.held.swap_remove(surplus);
-            let _ = self.map(&socket, own, surplus, 0).await?;
+            let (surplus, external) = self.held.swap_remove(surplus);
+            let surplus = Wanted {
+                external,
+                ..surplus
+            };
+            let _ = self.map(&socket, path, surplus, 0).await?;
         }
         let mut pause = Duration::from_secs((LIFETIME / 2).into());
         for wanted in wanted {
@@ -118,11 +121,9 @@ impl Mapper {
             // A renewal names what was granted (RFC 6886 3.7, RFC 6887 11.2.1).
             let external = held.map_or(wanted.external, |(_, granted)| granted);
             let asked = Wanted { external, ..wanted };
-            let answer = match self.map(&socket, own, asked, LIFETIME).await {
+            let answer = match self.map(&socket, path, asked, LIFETIME).await {
                 // It does answer, but not to all.
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && status.grants() => {
-                    Err(Refusal::Other("it does not answer"))
-                }
+                Err(error) if is_silence(&error) && status.grants() => Err("it does not answer"),
                 Err(error) => {
                     self.held.extend(held);
                     return Err(error);
@@ -145,46 +146,69 @@ impl Mapper {
                     self.held.push((wanted, granted.external_port));
                 }
                 Err(refusal) => {
-                    port.error = Some(refusal.words().to_owned());
+                    port.error = Some(refusal.to_owned());
                     pause = pause.min(RETRY);
                 }
             }
             status.ports.push(port);
         }
-        if self.protocol == Protocol::NatPmp && !status.ports.is_empty() {
-            let address = exchange(&socket, &nat_pmp::EXTERNAL, &nat_pmp::external).await?;
-            status.external = address.ok().and_then(|granted| granted.external);
+        // PCP says it with each port.
+        if !status.ports.is_empty() && self.protocol != Protocol::Pcp {
+            status.external = if let Some(connection) = &self.connection {
+                connection.external().await?
+            } else {
+                let answer = exchange(&socket, &nat_pmp::EXTERNAL, &nat_pmp::external).await?;
+                answer.ok().and_then(|granted| granted.external)
+            };
         }
         Ok(pause)
     }
 
-    /// Asks for a port, or with a lifetime of nothing gives it back.
+    /// Asks for a port, or with a lifetime of nothing gives it back: by the protocol that was answered
+    /// last, and from there on by each that is left.
     async fn map(
         &mut self,
         socket: &UdpSocket,
-        own: Ipv4Addr,
+        path: Path,
         wanted: Wanted,
         lifetime: u32,
     ) -> io::Result<Answer> {
         if self.protocol == Protocol::Pcp {
-            let request = pcp::request(own, &self.nonce, wanted, lifetime);
+            let request = pcp::request(path.own, &self.nonce, wanted, lifetime);
             let parse = |bytes: &[u8]| pcp::answer(bytes, &self.nonce, wanted);
-            match exchange(socket, &request, &parse).await {
-                Ok(Err(Refusal::Version)) => self.protocol = Protocol::NatPmp,
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && self.held.is_empty() => {
-                    // Perhaps it is silent to what it does not know.
-                    self.protocol = Protocol::NatPmp;
-                }
-                answered => return answered,
+            if let Some(answer) = understood(exchange(socket, &request, &parse).await)? {
+                return Ok(answer);
             }
+            self.protocol = Protocol::NatPmp;
         }
-        let request = nat_pmp::request(wanted, lifetime);
-        let answer = exchange(socket, &request, &|bytes| nat_pmp::answer(bytes, wanted)).await;
-        if matches!(answer, Ok(Err(Refusal::Version)) | Err(_)) {
+        if self.protocol == Protocol::NatPmp {
+            let request = nat_pmp::request(wanted, lifetime);
+            let parse = |bytes: &[u8]| nat_pmp::answer(bytes, wanted);
+            if let Some(answer) = understood(exchange(socket, &request, &parse).await)? {
+                return Ok(answer);
+            }
+            self.protocol = Protocol::Upnp;
+        }
+        let answer = self.map_by_upnp(path, wanted, lifetime).await;
+        if answer.is_err() {
             // It may be another router by now, or know more than it did.
             self.protocol = Protocol::Pcp;
+            self.connection = None;
         }
         answer
+    }
+
+    async fn map_by_upnp(
+        &mut self,
+        path: Path,
+        wanted: Wanted,
+        lifetime: u32,
+    ) -> io::Result<Answer> {
+        let connection = match &self.connection {
+            Some(connection) => connection,
+            None => self.connection.insert(Connection::find(path).await?),
+        };
+        connection.map(wanted, lifetime).await
     }
 
     /// Makes it known; the log has what changed.
@@ -208,25 +232,37 @@ impl Mapper {
 async fn exchange(
     socket: &UdpSocket,
     request: &[u8],
-    answer: &dyn Fn(&[u8]) -> Option<Answer>,
-) -> io::Result<Answer> {
-    let mut room = [0; ANSWER_MAX];
-    for patience in TRIES {
-        socket.send(request).await?;
-        let heard = async {
-            loop {
-                let length = socket.recv(&mut room).await?;
-                let bytes = room.get(..length).unwrap_or_default();
-                if let Some(answer) = answer(bytes) {
-                    return Ok(answer);
-                }
+    answer: &dyn Fn(&[u8]) -> Option<Said>,
+) -> io::Result<Said> {
+    let ask = async || socket.send(request).await.map(drop);
+    let hear = async || {
+        let mut room = [0; ANSWER_MAX];
+        loop {
+            let length = socket.recv(&mut room).await?;
+            if let Some(answer) = answer(room.get(..length).unwrap_or_default()) {
+                return Ok(answer);
             }
-        };
-        if let Ok(heard) = timeout(patience, heard).await {
-            return heard;
         }
+    };
+    again(ask, hear).await
+}
+
+/// The router's word, unless it does not know the protocol or is silent to it.
+fn understood(answer: io::Result<Said>) -> io::Result<Option<Answer>> {
+    match answer {
+        Ok(Ok(granted)) => Ok(Some(Ok(granted))),
+        Ok(Err(Refusal::Other(words))) => Ok(Some(Err(words))),
+        Ok(Err(Refusal::Version)) => Ok(None),
+        Err(error) if is_silence(&error) => Ok(None),
+        Err(error) => Err(error),
     }
-    Err(io::ErrorKind::TimedOut.into())
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
+    )
 }
 
 fn nonce() -> pcp::Nonce {

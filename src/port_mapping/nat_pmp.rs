@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Answer, Granted, Refusal, Wanted, u16_at, u32_at};
+use super::{Granted, Refusal, Said, Wanted, u16_at, u32_at};
 
 const VERSION: u8 = 0;
 /// The bit of an opcode that makes it an answer's.
@@ -14,7 +14,7 @@ const MAP_TCP: u8 = 2;
 pub(super) const EXTERNAL: [u8; 2] = [VERSION, 0];
 
 /// That address, and no port; `None` where that is no answer to it.
-pub(super) fn external(bytes: &[u8]) -> Option<Answer> {
+pub(super) fn external(bytes: &[u8]) -> Option<Said> {
     let [VERSION, ANSWER, ..] = *bytes else {
         return None;
     };
@@ -39,7 +39,7 @@ pub(super) fn request(wanted: Wanted, lifetime: u32) -> Vec<u8> {
 }
 
 /// What the router says of `wanted`; `None` where that is no answer to it.
-pub(super) fn answer(bytes: &[u8], wanted: Wanted) -> Option<Answer> {
+pub(super) fn answer(bytes: &[u8], wanted: Wanted) -> Option<Said> {
     const MAPPED: u8 = ANSWER | MAP_TCP;
     let [VERSION, MAPPED, ..] = *bytes else {
         return None;

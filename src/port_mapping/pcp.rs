@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Answer, Granted, Refusal, Wanted, u16_at, u32_at};
+use super::{Granted, Refusal, Said, Wanted, u16_at, u32_at};
 
 /// What tells our mappings from those of others.
 pub(super) type Nonce = [u8; 12];
@@ -31,7 +31,7 @@ pub(super) fn request(own: Ipv4Addr, nonce: &Nonce, wanted: Wanted, lifetime: u3
 }
 
 /// What the router says of `wanted`; `None` where that is no answer to it.
-pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Answer> {
+pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Said> {
     let [version, opcode, _, result, ..] = *bytes else {
         return None;
     };

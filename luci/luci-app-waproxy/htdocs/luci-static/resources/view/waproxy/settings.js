@@ -59,7 +59,7 @@ function general(map) {
 	uci.sections('firewall', 'zone').forEach(zone => zone.name && o.value(zone.name));
 
 	field.flag(s, 'port_mapping', '0', _('Ask the router in front'),
-		_('Where another router stands between this one and the Internet, asks it to let people in (PCP, NAT-PMP). It must allow that.'));
+		_('Where another router stands between this one and the Internet, asks it to let people in (PCP, NAT-PMP, UPnP). It must allow that.'));
 
 	field.text(s, 'upstream_interface', _('Way to WhatsApp'),
 		_('The one network or device by which WhatsApp is reached. Left empty, as the routes of the router say.'), rules.device, 'wanb');

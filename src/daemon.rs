@@ -10,6 +10,7 @@ mod kept;
 mod status;
 mod terminator;
 mod today;
+mod zone;
 
 use std::collections::HashSet;
 use std::io;
@@ -295,9 +296,10 @@ impl Daemon {
 
     /// What the budget goes by.
     fn look(&self) -> Look {
+        let unix = Timestamp::now().0.unix_timestamp();
         Look {
-            unix: Timestamp::now().0.unix_timestamp(),
-            offset: self.today.utc_offset(),
+            unix,
+            offset: self.today.utc_offset(unix),
             uptime: self.started.elapsed().as_secs(),
             carried: self.carried,
         }

@@ -9,7 +9,7 @@ const MOST: u64 = 16 * 1024;
 
 /// Whether the init script runs us, which hands over the time zone always.
 pub(super) fn is_service(configuration: Option<&Path>) -> bool {
-    configuration.is_some_and(|path| path.with_file_name("utc_offset").is_file())
+    configuration.is_some_and(|path| path.with_file_name("zone").is_file())
 }
 
 /// The text of the file `name` beside the `configuration`; nothing where there is none.

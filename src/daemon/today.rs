@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::handed::handed;
+use super::zone::Zone;
 use crate::stats::Carried;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -11,8 +12,8 @@ const DAY: i64 = 24 * 60 * 60;
 /// The local day.
 #[derive(Debug)]
 pub(super) struct Today {
-    /// How far the router's clock is ahead of UTC, in seconds.
-    utc_offset: i64,
+    /// The router's.
+    zone: Zone,
     /// Days since 1970, as the clock was at the last look; none before the first.
     day: Option<i64>,
     /// When the day was seen to begin, in seconds since the start.
@@ -27,23 +28,27 @@ impl Today {
     /// Of a daemon that starts now.
     pub(super) fn new() -> Self {
         Self {
-            utc_offset: 0,
+            zone: Zone::default(),
             day: None,
             begin: 0,
             before: Carried::default(),
         }
     }
 
-    /// Follows the time zone that the init script handed over beside the `configuration`. A change
-    /// of summer time counts from the next reload: there is nothing in here that knows of it, since a
-    /// static program reads no time zone, and a jail has none.
+    /// Follows the time zone that the init script handed over beside the `configuration`.
     pub(super) fn follow_zone(&mut self, configuration: Option<&Path>) {
-        self.utc_offset = offset(&handed(configuration, "utc_offset")).unwrap_or(0);
+        let text = handed(configuration, "zone");
+        let text = text.trim();
+        let zone = Zone::parse(text);
+        if zone.is_none() && !text.is_empty() {
+            log::warn!("the time zone {text:?} is not understood: days and hours are those of UTC");
+        }
+        self.zone = zone.unwrap_or_default();
     }
 
-    /// How far the router's clock is ahead of UTC, in seconds.
-    pub(super) fn utc_offset(&self) -> i64 {
-        self.utc_offset
+    /// How far the router's clock is ahead of UTC at `unix`, in seconds.
+    pub(super) fn utc_offset(&self, unix: i64) -> i64 {
+        self.zone.offset(unix)
     }
 
     /// Looks at the clock: `unix` seconds since 1970 in UTC, `uptime` seconds since the start and
@@ -55,7 +60,7 @@ impl Today {
     ///
     /// Whether a day has begun.
     pub(super) fn look(&mut self, unix: i64, uptime: u64, carried: Carried) -> bool {
-        let local = unix.saturating_add(self.utc_offset);
+        let local = unix.saturating_add(self.utc_offset(unix));
         let (day, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
         let before = self.day.replace(day);
         let counted = uptime.saturating_sub(self.begin);
@@ -75,25 +80,6 @@ impl Today {
     /// Today's part of what was `carried` since the start.
     pub(super) fn of(&self, carried: Carried) -> Carried {
         carried.since(self.before)
-    }
-}
-
-/// The seconds of `+0530`, as `date +%z` prints it.
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "four digits are a hundred hours at most"
-)]
-fn offset(text: &str) -> Option<i64> {
-    let [sign, digits @ ..]: [u8; 5] = text.trim_end().as_bytes().try_into().ok()?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let [h, hours, m, minutes] = digits.map(|digit| i64::from(digit - b'0'));
-    let seconds = ((h * 10 + hours) * 60 + m * 10 + minutes) * 60;
-    match sign {
-        b'+' => Some(seconds),
-        b'-' => Some(-seconds),
-        _ => None,
     }
 }
 
@@ -138,7 +124,7 @@ mod tests {
     #[test]
     fn midnight_is_the_routers() {
         let mut today = Today::new();
-        today.utc_offset = offset("-0330\n").unwrap();
+        today.zone = Zone::parse("<-0330>3:30").unwrap();
         let midnight = MIDNIGHT + 7 * 1800;
         let looks = [
             (MIDNIGHT - 100, 5, 1),
@@ -196,21 +182,5 @@ mod tests {
             ],
         );
         assert_eq!(days, [10, 0, 2, 0, 27, 37, 47, 0]);
-    }
-
-    #[test]
-    fn offsets_are_those_of_date() {
-        for (text, seconds) in [
-            ("+0000\n", Some(0)),
-            ("+0530\n", Some(19_800)),
-            ("-0330", Some(-12_600)),
-            ("+1400\n", Some(50_400)),
-            ("", None),
-            ("0530", None),
-            ("+05:30", None),
-            ("+0x30", None),
-        ] {
-            assert_eq!(offset(text), seconds, "{text:?}");
-        }
     }
 }

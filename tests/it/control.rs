@@ -52,8 +52,8 @@ fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
         thread::sleep(Duration::from_millis(100));
     }
     let offset = 24 * 60 - 1 - seconds() / 60 % (24 * 60);
-    let text = format!("+{:02}{:02}\n", offset / 60, offset % 60);
-    daemon.folder().write("utc_offset", text);
+    let text = format!("HERE-{}:{:02}\n", offset / 60, offset % 60);
+    daemon.folder().write("zone", text);
     daemon.hang_up();
     talk(daemon.connect("media_main"), &[7; 100]);
     let status = daemon.until("counted", |status| {

@@ -106,7 +106,7 @@ fn the_daemon_is_no_root_and_reads_copies() {
         ("", 0o750),
         ("/config", 0o640),
         ("/problems", 0o640),
-        ("/utc_offset", 0o640),
+        ("/zone", 0o640),
     ] {
         let path = format!("/var/etc/waproxy{path}");
         let metadata = router.path(&path).metadata().unwrap();
@@ -333,16 +333,38 @@ fn the_daemon_learns_the_time_zone_and_when_it_changes() {
     router.start();
     let daemon = router.daemon();
     let zone = |zone: &str| {
-        let words = ["env", zone, "/etc/init.d/waproxy", "reload"];
-        router.run(&words).success();
-        router.read("/var/etc/waproxy/utc_offset")
+        router.write("/etc/TZ", zone);
+        router.service("reload").success();
+        router.read("/var/etc/waproxy/zone")
     };
-    assert_eq!(zone("TZ=HERE-5:30"), "+0530\n");
-    router.until("it has read it", |router| {
-        let log = router.read("/var/run/procd/waproxy/log");
-        log.contains("the configuration has been read again")
-    });
-    assert_eq!(zone("TZ=THERE3"), "-0300\n");
+    let reads = |times: usize| {
+        router.until("it has read it", |router| {
+            let log = router.read("/var/run/procd/waproxy/log");
+            let read = log.matches("the configuration has been read again");
+            read.count() == times
+        });
+    };
+    let here = "HERE-5:30\n";
+    assert_eq!(zone(here), here);
+    reads(1);
+    // The same once more is nothing new.
+    assert_eq!(zone(here), here);
+    let there = "THERE3SUMMER,M3.5.0,M10.5.0\n";
+    assert_eq!(zone(there), there);
+    reads(2);
+    // A router that has files of zones.
+    let berlin = "CET-1CEST,M3.5.0,M10.5.0/3\n";
+    fs::remove_file(router.path("/etc/TZ")).unwrap();
+    // What is there may be a link to a file of the machine's.
+    let _ = fs::remove_file(router.path("/etc/localtime"));
+    router.write("/etc/localtime", &format!("TZif2\0\u{1}\n{berlin}"));
+    router.service("reload").success();
+    assert_eq!(router.read("/var/etc/waproxy/zone"), berlin);
+    let triggers = router.read("/var/run/procd/waproxy/triggers");
+    assert!(
+        triggers.contains("config.change waproxy firewall ddns system\n"),
+        "{triggers}"
+    );
     assert_eq!(router.daemon(), daemon);
 }
 
@@ -635,7 +657,7 @@ fn no_link_that_the_daemon_plants_leads_root_anywhere() {
             for name in [
                 "config",
                 "problems",
-                "utc_offset",
+                "zone",
                 ".new",
                 ".errors",
                 "new",

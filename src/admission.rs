@@ -140,6 +140,11 @@ impl Admission {
         self.visits.count()
     }
 
+    /// Forgets who came and may come again as if he had not. To be called every few seconds.
+    pub fn forget(&self) {
+        lock(&self.rates).forget(self.start.elapsed());
+    }
+
     /// Forgets who was served: a day begins.
     pub fn begin_day(&self) {
         self.visits.forget();

@@ -77,6 +77,16 @@ impl Rates {
         *bucket = Bucket { client, full_at };
         true
     }
+
+    /// Forgets whose buckets are full again at `now`: that they came is nobody's business.
+    pub(super) fn forget(&mut self, now: Duration) {
+        let now = nanoseconds(now);
+        for bucket in self.sets.iter_mut().flatten() {
+            if bucket.full_at <= now {
+                *bucket = Bucket::default();
+            }
+        }
+    }
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -143,6 +153,27 @@ mod tests {
                 assert!(rates.admit(Client(1), TWENTY, now), "at {now:?}");
             }
         }
+    }
+
+    #[test]
+    fn who_came_a_while_ago_is_forgotten() {
+        let mut rates = Rates::new();
+        let known = |rates: &Rates| {
+            let buckets = rates.sets.iter().flatten();
+            buckets.filter(|bucket| bucket.client != 0).count()
+        };
+        for client in 1..=300 {
+            rates.admit(Client(client), TWENTY, Duration::from_millis(client));
+        }
+        rates.forget(Duration::from_millis(200));
+        assert_eq!(known(&rates), 150);
+        rates.forget(Duration::from_secs(1));
+        assert_eq!(known(&rates), 0);
+        // And who has used up what he may is not.
+        let now = Duration::from_secs(2);
+        while rates.admit(Client(1), TWENTY, now) {}
+        rates.forget(now);
+        assert!(!rates.admit(Client(1), TWENTY, now));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use log::LevelFilter;
 use super::budget::Day;
 use super::problem::did_you_mean;
 use super::{Auto, Bytes, Decoy, Gate, Host, HostPort, Hours, Period, ProxyHeader};
+use crate::address::{Range, range};
 
 /// A value, or what is allowed.
 type Parsed<T> = Result<T, String>;
@@ -164,7 +165,10 @@ pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
     if let Some(HostPort { host, port }) = split(text)
         && let Host::Address(ip) = host
         && let ip = ip.to_canonical()
-        && is_of_one(ip)
+        && matches!(
+            range(ip),
+            Some(Range::Loopback | Range::Private | Range::UniqueLocal)
+        )
     {
         if ip.is_loopback() && matches!(port.get(), 80 | 443) {
             return Err("LuCI answers there, which must not be reached from outside".into());
@@ -172,7 +176,7 @@ pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
         return Ok(Decoy::Server((ip, port.get()).into()));
     }
     Err(
-        "the whole path of a file that ends in .html, or the address of a web server like \
+        "the whole path of a file that ends in .html, or the address of a web server at home like \
          192.168.1.10:80, is allowed"
             .into(),
     )

@@ -13,7 +13,7 @@ use crate::port_mapping::{self, Wanted};
 impl Daemon {
     /// What people are to enter, as the network is now.
     pub(super) fn address(&self, mapping: Option<&port_mapping::Status>) -> AddressStatus {
-        let own = own_address();
+        let own = self.own_address();
         let external = mapping.and_then(|mapping| mapping.external);
         let seen = external.or(own);
         let ddns = handed(self.file.as_deref(), "ddns_name");
@@ -40,11 +40,21 @@ impl Daemon {
     /// Has the router in front be asked anew where this machine has another address.
     pub(super) fn look_at_address(&mut self) {
         if self.port_mapping.is_some() {
-            let own = own_address();
+            let own = self.own_address();
             if std::mem::replace(&mut self.own, own) != own {
                 self.map_ports();
             }
         }
+    }
+
+    /// The IPv4 address that this machine has toward the Internet. Phones take no IPv6 address.
+    fn own_address(&self) -> Option<Ipv4Addr> {
+        let asked = handed(self.file.as_deref(), "asked");
+        let addresses = asked
+            .lines()
+            .filter_map(|line| line.strip_prefix("address "));
+        let addresses: Vec<_> = addresses.filter_map(|text| text.parse().ok()).collect();
+        of_the_zone(&addresses, routed_address())
     }
 
     /// What stands between the Internet and this machine, and what can be done, a line each.
@@ -161,8 +171,21 @@ fn kind(address: Option<Ipv4Addr>) -> AddressKind {
     }
 }
 
-/// The IPv4 address that this machine has toward the Internet. Phones take no IPv6 address.
-fn own_address() -> Option<Ipv4Addr> {
+/// The address by which people come: of the firewall's zone of the Internet, where the default route
+/// may lead into a VPN and so not be by it.
+fn of_the_zone(addresses: &[Ipv4Addr], routed: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let is_public = |address: &Ipv4Addr| range((*address).into()).is_none();
+    let routed =
+        routed.filter(|own| addresses.is_empty() || addresses.contains(own) || is_public(own));
+    routed
+        .filter(|own| addresses.contains(own))
+        .or_else(|| addresses.iter().copied().find(is_public))
+        .or(routed)
+        .or_else(|| addresses.first().copied())
+}
+
+/// The IPv4 address by which this machine reaches the Internet.
+fn routed_address() -> Option<Ipv4Addr> {
     // The address belonged to the relays of 6to4, which are no more (RFC 7526): no network at home
     // has it, and no VPN or provider has a route of its own to it, as they may to a well-known server.
     match toward(Ipv4Addr::new(192, 88, 99, 1).into())? {
@@ -197,6 +220,25 @@ mod tests {
             ("192.88.99.1", AddressKind::Private),
         ] {
             assert_eq!(kind(Some(address.parse().unwrap())), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn people_come_by_an_address_of_the_zone() {
+        let [wan, other, vpn, home] = ["198.41.0.4", "198.41.9.7", "10.8.0.2", "192.168.178.20"]
+            .map(|ip| ip.parse().unwrap());
+        for (zone, routed, expected) in [
+            (&[][..], Some(vpn), Some(vpn)),
+            (&[wan], Some(wan), Some(wan)),
+            (&[other, wan], Some(wan), Some(wan)),
+            (&[home, wan], Some(vpn), Some(wan)),
+            (&[home], Some(vpn), Some(home)),
+            (&[home], Some(wan), Some(wan)),
+            (&[home], Some(home), Some(home)),
+            (&[wan], None, Some(wan)),
+            (&[], None, None),
+        ] {
+            assert_eq!(of_the_zone(zone, routed), expected, "{zone:?} {routed:?}");
         }
     }
 

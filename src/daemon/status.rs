@@ -76,12 +76,13 @@ impl Daemon {
         }
     }
 
-    /// Takes a sample of what the workers have counted, looks whether more may be carried, and tries
-    /// again to keep a certificate that could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
+    /// Takes a sample of what the workers have counted, looks whether more may be carried, forgets who
+    /// has left, and tries again to keep a certificate that could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = carried(reports);
         self.look_at_clock(carried);
         self.look_at_address();
+        self.admission.forget();
         self.history.add(carried, self.admission.now());
         self.days.save(self.whole_day(carried), false);
         self.budget.keep();

@@ -34,10 +34,13 @@ impl Settings {
         // The configuration has no other.
         if let Client::Tls(client) = client {
             let deadline = Deadline::after(MOST_TIME);
-            let counters = Rc::default();
+            let counters = Rc::new(Counters::default());
             // However it ends, nobody is carried.
             let _ = match decoy {
-                Decoy::Page(page) => deadline.within(self.show_page(client, page)).await,
+                Decoy::Page(page) => {
+                    let shown = self.show_page(client, page, &counters);
+                    deadline.within(shown).await
+                }
                 Decoy::Server(server) => {
                     let shown = self.show_server(client, *server, &counters);
                     deadline.within(shown).await
@@ -51,15 +54,20 @@ impl Settings {
     }
 
     /// Answers one request, and no more.
-    async fn show_page(&self, mut client: Box<Tls>, page: &[u8]) -> io::Result<()> {
+    async fn show_page(
+        &self,
+        mut client: Box<Tls>,
+        page: &[u8],
+        counters: &Counters,
+    ) -> io::Result<()> {
         let deadline = Deadline::after(seconds(self.config.timeouts.handshake));
-        let request = deadline.within(request(&mut client)).await;
+        let request = deadline.within(request(&mut client, counters)).await;
         let request = request.ok_or(ErrorKind::TimedOut)??;
         let (head, body) = decoy::answer(request, page);
-        client.send(head.as_bytes())?;
-        for part in body.chunks(READ) {
+        for part in [head.as_bytes()].into_iter().chain(body.chunks(READ)) {
             poll_fn(|cx| client.poll_drained(cx)).await?;
             client.send(part)?;
+            counters.bytes_down.add(part.len() as u64);
         }
         close(&mut client).await;
         Ok(())
@@ -103,7 +111,7 @@ impl Settings {
 }
 
 /// What a browser asks for, once he has said it.
-async fn request(client: &mut Box<Tls>) -> io::Result<Request> {
+async fn request(client: &mut Box<Tls>, counters: &Counters) -> io::Result<Request> {
     let mut bytes = Vec::new();
     loop {
         if let Some(request) = decoy::request(&bytes) {
@@ -113,6 +121,7 @@ async fn request(client: &mut Box<Tls>) -> io::Result<Request> {
             with_buffer(|buffer| {
                 let read = ready!(client.poll_read(cx, buffer))?;
                 bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
+                counters.bytes_up.add(read as u64);
                 Poll::Ready(io::Result::Ok(read))
             })
         });

@@ -50,6 +50,25 @@ fn share_and_status_follow_the_address_of_the_machine() {
 }
 
 #[test]
+fn behind_a_vpn_the_address_of_the_zone_is_shared() {
+    let machine = machine();
+    change(&machine, "198.41.0.4/24", "198.41.0.1");
+    let daemon = Daemon::start_under(&machine.prefix(), &setup());
+    machine.ip("link add vpn type veth peer name far");
+    machine.ip("addr add 10.8.0.2/24 dev vpn");
+    machine.ip("link set vpn up");
+    machine.ip("link set far up");
+    machine.ip("route replace default via 10.8.0.1");
+    assert_eq!(daemon.status().0["address"]["host"], "10.8.0.2");
+    // As the init script notes it.
+    let asked = "rules 2\naddress 2a00:1:1:1::4\naddress 198.41.0.4\n";
+    daemon.folder().write("asked", asked);
+    let status = daemon.status();
+    assert_eq!(status.0["address"]["host"], "198.41.0.4");
+    assert_eq!(status.0["address"]["kind"], "public");
+}
+
+#[test]
 fn who_cannot_be_reached_is_told_what_to_do() {
     let machine = machine();
     let mut daemon = Daemon::start_under(&machine.prefix(), &setup());

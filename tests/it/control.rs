@@ -32,15 +32,21 @@ fn history_tells_what_each_interval_carried() {
 #[test]
 fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
     let echo = StandIn::echo();
-    let daemon = Daemon::start(&setup(&echo));
+    let setup = setup(&echo)
+        .main_list("trusted_proxy", "127.64.0.0/10")
+        .with(listener("behind", "chat").option("accept_proxy", 1));
+    let daemon = Daemon::start(&setup);
     talk(daemon.connect("media_main"), &[7; 1000]);
+    let somebody = b"PROXY TCP4 203.0.113.1 192.0.2.1 12345 443\r\nhello";
+    talk(daemon.connect("behind"), somebody);
     let status = daemon.until("counted", |status| {
-        status.ended("media_main", "closed") == 1
+        status.ended("media_main", "closed") == 1 && status.ended("behind", "closed") == 1
     });
-    let day = json!({"bytes_up": 1000, "bytes_down": 1000, "connections": 1});
+    let day = json!({"bytes_up": 1005, "bytes_down": 1005, "connections": 2});
     assert_eq!(status.0["today"], day);
+    assert_eq!(status.0["people_today"], 1);
     let table = daemon.ask("status", &[]).success();
-    let line = "today          1000B up and 1000B down in 1 connection\n";
+    let line = "today          1005B up and 1005B down in 2 connections\n";
     assert!(table.contains(line), "{table}");
 
     // A zone in which it is a minute to midnight or less, but not so little that this takes longer.
@@ -60,7 +66,7 @@ fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
         status.ended("media_main", "closed") == 2
     });
     assert_eq!(
-        status.0["today"]["bytes_up"], 1100,
+        status.0["today"]["bytes_up"], 1105,
         "another zone costs nothing"
     );
 
@@ -78,7 +84,13 @@ fn today_begins_at_midnight_of_the_zone_that_was_handed_over() {
     let days = daemon.request(&json!({"request": "days"}));
     let days = days["days"].as_array().unwrap();
     let bytes: Vec<_> = days.iter().map(|day| &day["bytes_up"]).collect();
-    assert_eq!(bytes, [1100, 10]);
+    assert_eq!(bytes, [1105, 10]);
+    let people: Vec<_> = days.iter().map(|day| &day["people"]).collect();
+    assert_eq!(people, [1, 0]);
+    assert_eq!(
+        (&status.0["people_today"], &status.0["people_week"]),
+        (&json!(0), &json!(1))
+    );
     assert_eq!(status.listener("media_main")["bytes_up"], 1110);
 }
 

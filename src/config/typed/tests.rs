@@ -392,6 +392,29 @@ fn only_chat_over_tls_has_a_decoy() {
 }
 
 #[test]
+fn a_decoy_is_at_home() {
+    let listener = |decoy| {
+        format!(
+            "config listener\noption port 1\noption service chat\noption tls 1\noption decoy '{decoy}'\n"
+        )
+    };
+    for server in ["192.168.1.10:80", "[fd00::7]:443", "127.0.0.1:8080"] {
+        let expected = Decoy::Server(server.parse().unwrap());
+        assert_eq!(config(&listener(server)).listeners[0].decoy, Some(expected));
+    }
+    for server in [
+        "8.8.8.8:80",
+        "169.254.169.254:80",
+        "[2a00::7]:80",
+        "0.0.0.0:80",
+        "www.example.org:80",
+    ] {
+        let problems = problems(&listener(server));
+        assert!(problems[0].contains("a web server at home"), "{problems:?}");
+    }
+}
+
+#[test]
 fn only_what_begins_in_a_known_way_has_a_gate() {
     let listener = |service| {
         format!("config listener\noption port 1\noption service {service}\noption gate enforce\n")

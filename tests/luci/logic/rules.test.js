@@ -71,6 +71,8 @@ const NETWORKS = [ ...ADDRESSES, ...ADDRESSES.slice(0, 3).map(address => `${addr
 const HOST_PORTS = [ ...[ ...ADDRESSES, ...NAMES ].flatMap(host => [ `${host}:443`, `[${host}]:443` ]), 'a', 'a:', ':443', 'a:0', 'a:65535', 'a:65536', 'a:0443', '[::1]', '[::1]:', '[::1', '::1]:443' ];
 const PATHS = [ '/', '/a', '/a/', 'a', '/a b', '/a\'b', '/a"b', '/a\'b"c', '/a\\b', '/ä', '//', './a' ];
 const LUCI = [ '127.0.0.1:80', '127.9.9.9:443', '127.0.0.1:8080', '[::1]:80', '[::1]:8080', '[0::1]:443', '[::ffff:127.0.0.1]:80', '[::ffff:7f00:1]:80', '[::FFFF:127.0.0.1]:8080' ];
+const HOMES = [ '10.0.0.1', '11.0.0.1', '172.15.0.1', '172.16.0.1', '172.31.255.1', '172.32.0.1', '192.168.1.10', '192.169.1.1', '169.254.1.1', '100.64.0.1', '8.8.8.8',
+	'fc00::1', 'fdff::1', 'fe00::1', 'fe80::1', '2a00::1', '::ffff:10.0.0.1', '::ffff:8.8.8.8' ].flatMap(host => [ `${host}:8080`, `[${host}]:8080` ]);
 const AMOUNTS = [ ...NUMBERS, ...[ '0', '1', '50', '05', '', '-1', '1.5', '4294967295', '4294967296' ].flatMap(n => [ 'B', 'kB', 'KB', 'MB', ' GB', 'gb', 'TB', 'TB ', 'G', 'GiB' ].map(unit => n + unit)),
 	'18446744TB', '18446745TB' ];
 const TIMES = [ '00:00', '07:30', '23:59', '24:00', '24:01', '7:30', '07:60', '07:3', '0730', '07:30:00', '٠٧:٣٠', '+7:30', ' 07:30', '' ];
@@ -101,7 +103,7 @@ const CASES = [
 	[ 'main', 'trusted_proxy', rules.network, NETWORKS, true ],
 	[ 'main', 'cert', rules.path, PATHS ],
 	[ 'main', 'key', rules.path, PATHS ],
-	[ 'chat_tls', 'decoy', rules.decoy, [ ...PATHS, ...PATHS.map(path => `${path}.html`), ...HOST_PORTS, ...LUCI ] ],
+	[ 'chat_tls', 'decoy', rules.decoy, [ ...PATHS, ...PATHS.map(path => `${path}.html`), ...HOST_PORTS, ...LUCI, ...HOMES ] ],
 	[ 'chat_tls', 'bind_address', rules.bindAddress, ADDRESSES ],
 	[ 'chat', 'address', rules.hostPort, HOST_PORTS, true ]
 ];
@@ -166,11 +168,11 @@ const SETS = {
 	},
 	'a gate where it is not known what comes': sections => sections.web_plain.gate = 'log',
 	'something for browsers': sections => {
-		sections.chat_tls.decoy = '192.0.2.7:80';
-		Object.assign(sections.chat_tls_lb, { decoy: '192.0.2.7:80', service: 'auto' });
+		sections.chat_tls.decoy = '192.168.1.7:80';
+		Object.assign(sections.chat_tls_lb, { decoy: '192.168.1.7:80', service: 'auto' });
 	},
-	'something for browsers without TLS': sections => sections.chat_plain.decoy = '192.0.2.7:80',
-	'something for browsers beside media': sections => Object.assign(sections.media_alt, { decoy: '192.0.2.7:80', tls: '1' }),
+	'something for browsers without TLS': sections => sections.chat_plain.decoy = '192.168.1.7:80',
+	'something for browsers beside media': sections => Object.assign(sections.media_alt, { decoy: '192.168.1.7:80', tls: '1' }),
 	'family first': sections => Object.assign(sections.budget, { family_first: '1', rate: '20' }),
 	'family first without a rate': sections => sections.budget.family_first = '1',
 	'family first with a rate of none': sections => Object.assign(sections.budget, { family_first: 'yes', rate: '0' }),

@@ -82,6 +82,11 @@ function isName(text) {
 	return text.length <= 253 && labels.every(right) && !every(labels[labels.length - 1], DIGITS);
 }
 
+// The IPv4 address that groups of IPv6 stand for, or null.
+function mapped(six) {
+	return six.slice(0, 6).join() == '0,0,0,0,0,65535' ? [ six[6] >> 8, six[6] & 255, six[7] >> 8, six[7] & 255 ].join('.') : null;
+}
+
 // One address of an interface: not all of them, not one of many.
 function isOneAddress(text) {
 	if (isIPv4(text))
@@ -93,8 +98,8 @@ function isOneAddress(text) {
 		return false;
 
 	// An IPv4 address within IPv6 is that IPv4 address.
-	if (six.slice(0, 5).every(group => group == 0) && six[5] == 0xffff)
-		return isOneAddress([ six[6] >> 8, six[6] & 255, six[7] >> 8, six[7] & 255 ].join('.'));
+	if (mapped(six) != null)
+		return isOneAddress(mapped(six));
 
 	return six[0] < 0xff00 && six.some(group => group != 0);
 }
@@ -115,10 +120,23 @@ function split(text) {
 	return right && whole(text.slice(colon + 1), 1, 65535) ? [ inner ?? host, +text.slice(colon + 1) ] : null;
 }
 
+// Whether an address is of a home, or of the router itself.
+function isAtHome(address) {
+	if (isIPv4(address)) {
+		const [ a, b ] = address.split('.').map(Number);
+
+		return a == 10 || a == 127 || (a == 192 && b == 168) || (a == 172 && b >> 4 == 1);
+	}
+
+	const six = parseIPv6(address);
+
+	return isLoopback(address) || six[0] >> 9 == 0xfc >> 1 || (mapped(six) != null && isAtHome(mapped(six)));
+}
+
 function isLoopback(address) {
 	const six = parseIPv6(address) ?? [];
 
-	return address.startsWith('127.') || six.join() == '0,0,0,0,0,0,0,1' || (six.slice(0, 6).join() == '0,0,0,0,0,65535' && six[6] >> 8 == 127);
+	return (mapped(six) ?? address).startsWith('127.') || six.join() == '0,0,0,0,0,0,0,1';
 }
 
 // A page or a web server, but not LuCI's.
@@ -128,7 +146,7 @@ function isDecoy(text) {
 	if (host == null)
 		return isPath(text) && text.endsWith('.html');
 
-	return isOneAddress(host) && !(isLoopback(host) && [ 80, 443 ].includes(port));
+	return isOneAddress(host) && isAtHome(host) && !(isLoopback(host) && [ 80, 443 ].includes(port));
 }
 
 // Bytes with their unit, as few as a number of 64 bits holds.

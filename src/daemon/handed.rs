@@ -12,6 +12,11 @@ pub(super) fn is_service(configuration: Option<&Path>) -> bool {
     configuration.is_some_and(|path| path.with_file_name("zone").is_file())
 }
 
+/// Whether the init script was told to keep no history, of a service that is switched off.
+pub(super) fn forgets(configuration: Option<&Path>) -> bool {
+    configuration.is_some_and(|path| path.with_file_name("forget").is_file())
+}
+
 /// The text of the file `name` beside the `configuration`; nothing where there is none.
 pub(super) fn handed(configuration: Option<&Path>, name: &str) -> String {
     let mut text = String::new();

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::Daemon;
 use super::days::Day;
-use super::handed::handed;
+use super::handed::{self, handed};
 use super::terminator::Terminator;
 use crate::config::{self, Listener};
 use crate::control::{
@@ -96,6 +96,9 @@ impl Daemon {
         let carried = carried(reports);
         self.look_at_clock(carried);
         self.budget.save();
+        if handed::forgets(self.file.as_deref()) {
+            self.days.keep(&self.state_dir, false);
+        }
         self.days.save(self.whole_day(carried), true);
     }
 

@@ -369,6 +369,32 @@ fn the_daemon_learns_the_time_zone_and_when_it_changes() {
 }
 
 #[test]
+fn switched_off_the_service_leaves_a_history_only_where_one_is_wanted() {
+    for (wanted, running) in [(true, true), (false, true), (false, false)] {
+        let router = Router::new();
+        let history = router.path("/etc/waproxy/history");
+        router.configure(&setup().main("keep_history", 1));
+        router.start();
+        if !running {
+            router.service("stop").success();
+            router.until("it is kept", |_| history.exists());
+        }
+        let off = setup().main("enabled", 0);
+        router.configure(&off.main("keep_history", u8::from(wanted)));
+        router
+            .service(if running { "reload" } else { "start" })
+            .success();
+        router.until("it has ended", |router| router.status().is_none());
+        assert_eq!(history.exists(), wanted, "{running}");
+        // Switched on again it is kept again.
+        router.configure(&setup().main("keep_history", 1));
+        router.start();
+        router.service("stop").success();
+        router.until("it is kept", |_| history.exists());
+    }
+}
+
+#[test]
 fn the_name_in_the_dns_is_what_is_shared() {
     let router = Router::new();
     let setup = setup().with(listener_on(587, "media_in", "media"));

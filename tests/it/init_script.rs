@@ -387,9 +387,10 @@ fn switched_off_the_service_leaves_a_history_only_where_one_is_wanted() {
         router.until("it has ended", |router| router.status().is_none());
         assert_eq!(history.exists(), wanted, "{running}");
         // Switched on again it is kept again.
+        let _ = fs::remove_file(&history);
         router.configure(&setup().main("keep_history", 1));
         router.start();
-        router.service("stop").success();
+        router.run(&["kill", router.daemon().trim()]).success();
         router.until("it is kept", |_| history.exists());
     }
 }

@@ -18,7 +18,7 @@ pub const TURN: usize = 32 * 1024;
 
 const TWO_TURNS: u64 = 2 * TURN as u64;
 
-/// Reads of no more than this are messages. They wait for nobody, and are paid for by those that move
+/// Reads of less than this are messages. They wait for nobody, and are paid for by those that move
 /// more.
 const MESSAGE: usize = 2_048;
 
@@ -154,8 +154,8 @@ impl Allowance {
         self.turns().passed
     }
 
-    /// Ready with how much may be read at once, as soon as it is the turn of whoever has this `ticket`;
-    /// none has waited for nothing yet.
+    /// Ready with how much may be read at once, as soon as it is the turn of whoever has this `ticket`.
+    /// Who has none has not waited: he may read a message, or more where nobody waits for that.
     pub fn poll_turn(&self, ticket: &mut Ticket, cx: &Context<'_>) -> Poll<usize> {
         if self.state.load(Relaxed) == LIMITED {
             return self.turns().poll(ticket, cx);
@@ -189,22 +189,23 @@ impl Turns {
                 }
                 *ticket = None;
                 self.called = self.called.saturating_sub(1);
+                Poll::Ready(TURN)
             }
             // Far too much has passed before its time.
             None if self.left < self.deepest() => {
                 *ticket = self.queue(cx);
-                return Poll::Pending;
+                Poll::Pending
             }
-            None => {}
+            None if self.is_spoken_for() => Poll::Ready(MESSAGE),
+            None => Poll::Ready(TURN),
         }
-        Poll::Ready(TURN)
     }
 
     fn take(&mut self, bytes: usize, ticket: &mut Ticket, cx: &Context<'_>) {
         self.passed = self.passed.saturating_add(bytes as u64);
         self.left = self.left.saturating_sub_unsigned(bytes as u64);
         let is_busy = self.left <= 0 || !self.waiting.is_empty();
-        if bytes > MESSAGE && is_busy {
+        if bytes >= MESSAGE && is_busy {
             *ticket = self.queue(cx);
         }
         self.call();
@@ -224,9 +225,14 @@ impl Turns {
         NonZeroU16::new(self.last)
     }
 
+    /// Whether those who were called will take all that there is.
+    fn is_spoken_for(&self) -> bool {
+        self.left <= self.called.saturating_mul((TURN as u64).cast_signed())
+    }
+
     /// Calls as many as there is something for.
     fn call(&mut self) {
-        while self.left > self.called.saturating_mul((TURN as u64).cast_signed())
+        while !self.is_spoken_for()
             && let Some(waker) = self.waiting.pop_front()
         {
             self.called = self.called.saturating_add(1);
@@ -260,9 +266,10 @@ mod tests {
             let mut went_on = true;
             while std::mem::take(&mut went_on) {
                 for ((moved, ticket), bytes) in moved.iter_mut().zip(turns) {
-                    if line.poll_turn(ticket, cx).is_ready() {
-                        line.take(*bytes, ticket, cx);
-                        *moved += *bytes as u64;
+                    if let Poll::Ready(most) = line.poll_turn(ticket, cx) {
+                        let bytes = most.min(*bytes);
+                        line.take(bytes, ticket, cx);
+                        *moved += bytes as u64;
                         went_on = true;
                     }
                 }
@@ -296,8 +303,8 @@ mod tests {
             for tick in 0..800 {
                 line.refill(SECOND / 40);
                 for ticket in &mut tickets {
-                    if line.poll_turn(ticket, cx).is_ready() {
-                        line.take(TURN, ticket, cx);
+                    if let Poll::Ready(most) = line.poll_turn(ticket, cx) {
+                        line.take(most, ticket, cx);
                     }
                 }
                 // Once all wait for their turn.
@@ -319,9 +326,9 @@ mod tests {
             line.refill(SECOND / 40);
             for _ in 0..1_000 {
                 let mut ticket = None;
-                if line.poll_turn(&mut ticket, cx).is_ready() {
-                    line.take(TURN, &mut ticket, cx);
-                    all += TURN as u64;
+                if let Poll::Ready(most) = line.poll_turn(&mut ticket, cx) {
+                    line.take(most, &mut ticket, cx);
+                    all += most as u64;
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use self::carry::carry;
 use crate::allowance::{LINE, Pause, Ticket};
 use crate::deadline::Deadline;
-use crate::side::{Plain, Side, with_buffer};
+use crate::side::{Plain, READ, Side, with_buffer};
 use crate::stats::Counters;
 
 /// Reads of one direction before the other gets its turn, and then other connections.
@@ -431,7 +431,7 @@ fn pump(
                     Poll::Pending => return Ok(()),
                 }
             }
-            Flow::Spilling => match with_buffer(|buffer| source.poll_read(cx, buffer)) {
+            Flow::Spilling => match with_buffer(|buffer| source.poll_read(cx, READ, buffer)) {
                 Poll::Ready(Ok(0)) => *flow = Flow::Done,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Err(Fault::Source),

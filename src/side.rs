@@ -27,9 +27,14 @@ pub const BUFFER: usize = READ + 2 * (5 + 256);
 
 /// What the relay needs of a side of a connection.
 pub trait Side {
-    /// Reads into `buffer`, which holds [`BUFFER`] bytes. Zero is the end of the stream; [`READ`]
-    /// or more is bulk.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+    /// Reads some `most` bytes into `buffer`, which holds [`BUFFER`]. Zero is the end of the stream;
+    /// [`READ`] or more is bulk.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>>;
 
     /// Ready when the peer has reset the connection; for a side from which nothing is read just
     /// now. What arrived before the reset can still be read.

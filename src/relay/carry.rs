@@ -9,8 +9,8 @@ use crate::side::{Pipe, Plain, READ, Side, with_buffer};
 /// recognised by filling a buffer, and from then on the kernel moves it.
 const MESSAGE: usize = 2_048;
 
-/// Reads once and sends what was read: past us, but no more than `most`, where it comes in bulk, sides
-/// have it as it is, and there is a pipe; through a buffer otherwise, which is small.
+/// Reads once, some `most` bytes, and sends what was read: past us where it comes in bulk, sides have it
+/// as it is, and there is a pipe; through a buffer otherwise.
 pub(super) fn carry(
     source: &mut impl Side,
     sink: &mut impl Side,
@@ -32,7 +32,7 @@ pub(super) fn carry(
             Poll::Pending => return Ok(Poll::Pending),
         }
     }
-    let copied = copy(source, sink, cx)?;
+    let copied = copy(source, sink, most, cx)?;
     if let Poll::Ready(bytes) = copied {
         *bulk = bytes >= READ;
     }
@@ -57,10 +57,11 @@ fn splice(
 fn copy(
     source: &mut impl Side,
     sink: &mut impl Side,
+    most: usize,
     cx: &mut Context<'_>,
 ) -> Result<Poll<usize>, Fault> {
     with_buffer(|buffer| {
-        let Poll::Ready(read) = source.poll_read(cx, buffer) else {
+        let Poll::Ready(read) = source.poll_read(cx, most, buffer) else {
             return Ok(Poll::Pending);
         };
         let read = read.map_err(|_| Fault::Source)?;

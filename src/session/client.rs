@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use rustls::ServerConfig;
 
 use super::Outcome;
-use crate::side::{Plain, Side, with_buffer};
+use crate::side::{Plain, READ, Side, with_buffer};
 use crate::tls::Tls;
 
 /// The client's side.
@@ -85,7 +85,7 @@ pub(super) async fn close(client: &mut impl Side) {
         return;
     }
     while left > 0 {
-        match poll_fn(|cx| with_buffer(|buffer| client.poll_read(cx, buffer))).await {
+        match poll_fn(|cx| with_buffer(|buffer| client.poll_read(cx, READ, buffer))).await {
             Ok(read @ 1..) => left = left.saturating_sub(read),
             _ => return,
         }

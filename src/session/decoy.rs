@@ -119,7 +119,7 @@ async fn request(client: &mut Box<Tls>, counters: &Counters) -> io::Result<Reque
         }
         let read = poll_fn(|cx| {
             with_buffer(|buffer| {
-                let read = ready!(client.poll_read(cx, buffer))?;
+                let read = ready!(client.poll_read(cx, READ, buffer))?;
                 bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
                 counters.bytes_up.add(read as u64);
                 Poll::Ready(io::Result::Ok(read))

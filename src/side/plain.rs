@@ -176,10 +176,15 @@ impl Plain {
 }
 
 impl Side for Plain {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let most = if kept::is_much() { READ_LITTLE } else { READ };
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let possible = if kept::is_much() { READ_LITTLE } else { READ };
         let (room, _) = buffer
-            .split_at_mut_checked(most)
+            .split_at_mut_checked(most.min(possible))
             .ok_or(ErrorKind::InvalidInput)?;
         self.poll_recv(cx, room)
     }

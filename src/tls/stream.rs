@@ -290,7 +290,12 @@ impl Tls {
 
 // Boxed, because a relay keeps its sides in place and most have no TLS.
 impl Side for Box<Tls> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         if !self.early.is_empty() {
             let length = self.early.len().min(buffer.len());
             let rest = self.early.split_off(length);
@@ -306,8 +311,8 @@ impl Side for Box<Tls> {
             if self.ended {
                 return Poll::Ready(Ok(0));
             }
-            let received =
-                ready!(self.poll_receive(cx, BUFFER, buffer)).map_err(io::Error::other)?;
+            let most = most.saturating_add(BUFFER - READ);
+            let received = ready!(self.poll_receive(cx, most, buffer)).map_err(io::Error::other)?;
             self.ended = received.end;
             if received.plain > 0 {
                 return Poll::Ready(Ok(received.plain));

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -76,6 +77,40 @@ fn who_sends_little_is_not_kept_waiting_by_who_sends_much() {
             assert!(slowest < Duration::from_secs(2), "{slowest:?}");
         });
     }
+}
+
+#[test]
+fn the_first_words_of_a_newcomer_pass_where_many_begin_at_once() {
+    let stage = Stage::new(Setup::new().with(budget().option("rate", 1)));
+    let over = AtomicBool::new(false);
+    let mut greedy: Vec<_> = (0..20).map(|_| stage.connect_plain()).collect();
+    let begin = &Barrier::new(greedy.len() + 1);
+    let slowest = thread::scope(|scope| {
+        let _over = AtTheEnd(&over);
+        for (client, upstream) in &mut greedy {
+            let over = &over;
+            scope.spawn(move || {
+                begin.wait();
+                pour(client, over);
+            });
+            scope.spawn(move || drink(upstream, &AtomicU64::new(0)));
+        }
+        begin.wait();
+        let mut slowest = Duration::ZERO;
+        for i in 0..20 {
+            let start = Instant::now();
+            let (mut client, mut upstream) = stage.connect(Kind::BOTH[i % 2]);
+            client.write_all(b"ping").unwrap();
+            assert_eq!(read_exactly(&mut upstream, 4), b"ping");
+            upstream.write_all(b"pong").unwrap();
+            assert_eq!(read_exactly(&mut *client, 4), b"pong");
+            slowest = slowest.max(start.elapsed());
+        }
+        stage.daemon.terminate();
+        slowest
+    });
+    println!("{slowest:?} at most beside twenty who begin at once");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
 #[test]

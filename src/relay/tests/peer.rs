@@ -177,10 +177,15 @@ fn wake(waker: &mut Option<Waker>) {
 // === What the relay does ===
 
 impl Side for Handle {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let peer = &mut *self.0.borrow_mut();
         peer.watcher = None;
-        let n = peer.bite.min(READ).min(peer.unread.len());
+        let n = peer.bite.min(most).min(READ).min(peer.unread.len());
         for (byte, said) in buffer.iter_mut().zip(peer.unread.drain(..n)) {
             *byte = said;
         }

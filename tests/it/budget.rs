@@ -198,9 +198,37 @@ fn a_reload_sets_changes_and_lifts_the_rate_of_connections_that_are_open() {
 
 #[test]
 fn what_the_home_takes_of_the_line_is_left_to_it() {
+    assert_the_home_goes_first(
+        &["route add default via 192.0.2.66 dev wan"],
+        "192.0.2.66:9",
+    );
+}
+
+#[test]
+fn what_the_home_takes_of_a_line_with_ipv6_alone_is_left_to_it() {
+    assert_the_home_goes_first(&[IPV6_ROUTE], "[2001:db8::66]:9");
+}
+
+#[test]
+fn what_the_home_takes_of_the_line_beside_a_tunnel_for_ipv4_is_left_to_it() {
+    let tunnel = [
+        "link add tunnel type veth peer name far",
+        "link set far up",
+        "link set tunnel up",
+        "route add default dev tunnel",
+    ];
+    assert_the_home_goes_first(&[&tunnel[..], &[IPV6_ROUTE]].concat(), "[2001:db8::66]:9");
+}
+
+const IPV6_ROUTE: &str = "-6 route add default via 2001:db8::66 dev wan";
+
+/// The home sends to `address`, on a router with these `ways` to the Internet.
+fn assert_the_home_goes_first(ways: &[&str], address: &str) {
     let (router, phone) = (Namespace::new(), Namespace::new());
     router.join_phone(&phone);
-    router.ip("route add default via 192.0.2.66 dev wan");
+    for way in ways {
+        router.ip(way);
+    }
     let first = budget().option("rate", RATE).option("family_first", 1);
     let stage = Stage::inside(&router, Setup::new().with(first));
     let rate = |bits: u64| {
@@ -214,11 +242,11 @@ fn what_the_home_takes_of_the_line_is_left_to_it() {
         let _over = AtTheEnd(&over);
         scope.spawn(|| {
             router.inside(|| {
-                let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+                let socket = UdpSocket::bind("[::]:0").unwrap();
                 while !over.load(Ordering::Relaxed) {
                     for _ in 0..100 {
                         // Nobody has to get it.
-                        let _ = socket.send_to(&[0; 1_400], "192.0.2.66:9");
+                        let _ = socket.send_to(&[0; 1_400], address);
                     }
                     thread::sleep(Duration::from_millis(5));
                 }

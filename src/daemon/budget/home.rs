@@ -1,4 +1,4 @@
-//! What the home itself does on the line: the counters of the interface that leads to the Internet
+//! What the home itself does on the line: the counters of the interfaces that lead to the Internet
 //! enter, what of a rate may be used beside that leaves.
 
 use std::fs;
@@ -16,7 +16,7 @@ struct Traffic {
 #[derive(Debug)]
 pub(super) struct Home {
     /// At the last look.
-    traffic: Option<Traffic>,
+    traffic: [Option<Traffic>; 2],
     /// Bytes of ours until then.
     passed: u64,
 }
@@ -26,7 +26,7 @@ pub(super) struct Home {
 impl Home {
     pub(super) fn new() -> Self {
         Self {
-            traffic: None,
+            traffic: [None; 2],
             passed: 0,
         }
     }
@@ -39,13 +39,13 @@ impl Home {
         let ours = ours.saturating_add(ours / 16);
         let now = traffic();
         let before = std::mem::replace(&mut self.traffic, now);
-        let (Some(now), Some(before)) = (now, before) else {
+        // One of the two may be a tunnel through the other, and what passes it is in both.
+        let moved = now.into_iter().zip(before);
+        let moved = moved.filter_map(|(now, before)| Some(now?.since(before?)));
+        let Some(moved) = moved.max() else {
             return rate;
         };
-        // Each byte of ours comes in and goes out, so both directions have all of it.
-        let received = now.received.saturating_sub(before.received);
-        let sent = now.sent.saturating_sub(before.sent);
-        let home = received.max(sent).saturating_sub(ours);
+        let home = moved.saturating_sub(ours);
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let home = home.saturating_mul(1_000).checked_div(millis).unwrap_or(0);
         let left = rate.get().saturating_sub(home).max(rate.get() / 10);
@@ -53,15 +53,28 @@ impl Home {
     }
 }
 
-/// The traffic of the interface that leads to the Internet, if one does.
-fn traffic() -> Option<Traffic> {
-    let routes = fs::read_to_string("/proc/net/route").ok()?;
-    let interfaces = fs::read_to_string("/proc/net/dev").ok()?;
-    traffic_of(default_interface(&routes)?, &interfaces)
+// === impl Traffic ===
+
+impl Traffic {
+    /// Bytes that have moved since `before`, in the busier direction: each of ours comes in and goes out,
+    /// so both have all of them.
+    fn since(self, before: Self) -> u64 {
+        let received = self.received.saturating_sub(before.received);
+        received.max(self.sent.saturating_sub(before.sent))
+    }
+}
+
+/// The traffic of the interfaces that lead to the Internet, by IPv4 and by IPv6, where one does.
+fn traffic() -> [Option<Traffic>; 2] {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let [ipv4, ipv6, interfaces] =
+        ["/proc/net/route", "/proc/net/ipv6_route", "/proc/net/dev"].map(read);
+    [ipv4_interface(&ipv4), ipv6_interface(&ipv6)]
+        .map(|interface| traffic_of(interface?, &interfaces))
 }
 
 /// The interface of the default route, the one that is taken where there are more.
-fn default_interface(routes: &str) -> Option<&str> {
+fn ipv4_interface(routes: &str) -> Option<&str> {
     let defaults = routes.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [interface, "00000000", _, _, _, _, metric, "00000000", ..] = fields[..] else {
@@ -69,6 +82,20 @@ fn default_interface(routes: &str) -> Option<&str> {
         };
         Some((metric.parse::<u32>().ok()?, interface))
     });
+    defaults.min().map(|(_, interface)| interface)
+}
+
+/// The same of IPv6, where such a route may be for some of our addresses alone.
+fn ipv6_interface(routes: &str) -> Option<&str> {
+    let defaults = routes.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, "00", _, _, _, metric, _, _, _, interface] = fields[..] else {
+            return None;
+        };
+        Some((u32::from_str_radix(metric, 16).ok()?, interface))
+    });
+    // The kernel has one that leads nowhere.
+    let defaults = defaults.filter(|(_, interface)| *interface != "lo");
     defaults.min().map(|(_, interface)| interface)
 }
 
@@ -94,6 +121,13 @@ wwan0\t00000000\t0101A8C0\t0003\t0\t0\t20\t00000000\t0\t0\t0
 pppoe-wan\t00000000\t01020304\t0003\t0\t0\t10\t00000000\t0\t0\t0
 ";
 
+    const IPV6_ROUTES: &str = "\
+20010db8000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001   br-lan
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003    wwan0
+00000000000000000000000000000000 00 20010db8000000000000000000000000 38 fe800000000000000000000000000002 00000200 00000001 00000000 00000003 pppoe-wan
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00200200       lo
+";
+
     const INTERFACES: &str = "\
 Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
@@ -103,15 +137,16 @@ pppoe-wan: 5000000000  7    0    0    0     0          0         0 333       1  
 
     #[test]
     fn the_line_is_where_the_default_route_leads() {
-        let interface = default_interface(ROUTES);
+        let interface = ipv4_interface(ROUTES);
         assert_eq!(interface, Some("pppoe-wan"));
+        assert_eq!(ipv6_interface(IPV6_ROUTES), interface);
         let traffic = traffic_of(interface.unwrap(), INTERFACES);
         let expected = Traffic {
             received: 5_000_000_000,
             sent: 333,
         };
         assert_eq!(traffic, Some(expected));
-        assert_eq!(default_interface(""), None);
+        assert_eq!((ipv4_interface(""), ipv6_interface("")), (None, None));
         assert_eq!(traffic_of("wan", INTERFACES), None);
     }
 }

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::authority::{ECDSA, Pair, self_signed, signed_by};
 use crate::support::daemon::{Daemon, WAPROXY};
@@ -79,6 +80,64 @@ fn a_proxy_that_works_finds_itself_well() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["doctor"]["running"], false);
     assert_eq!(json["doctor"]["steps"].as_array().unwrap().len(), 11);
+}
+
+#[test]
+fn who_cannot_begin_is_told_why_and_nothing_has_begun() {
+    let mut stage = Stage::new(|setup| setup);
+    let nothing = json!({"doctor": {"running": false, "steps": []}});
+    let found = |stage: &Stage| stage.daemon.request(&json!({"request": "doctor"}));
+    assert_eq!(found(&stage), nothing);
+    let ended = stage.daemon.ask("doctor", &["--router", "/nowhere"]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(
+        (&*ended.stdout, &*ended.stderr),
+        (
+            "",
+            "error: /nowhere: No such file or directory (os error 2)\n"
+        )
+    );
+    let text = "a".repeat((64 << 10) + 1);
+    let refused = stage
+        .daemon
+        .request(&json!({"request": "doctor", "begin": true, "text": text}));
+    assert_eq!(
+        refused,
+        json!({"error": "the text is longer than 65536 bytes"})
+    );
+    assert_eq!(found(&stage), nothing);
+
+    stage.daemon.terminate();
+    stage.daemon.wait();
+    let ended = stage.daemon.ask("doctor", &[]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("is not running"), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn who_begins_while_it_looks_at_itself_begins_nothing() {
+    // WhatsApp is silent, which takes a while to find out.
+    let silent = StandIn::new(|mut stream| stream.read_to_end(&mut Vec::new()).map(drop));
+    let stage = Stage::new(|setup| setup.with(upstream("chat", silent.address(), "none")));
+    let ask = |begin: bool| {
+        let request = json!({"request": "doctor", "begin": begin, "text": "rules 1 4\n"});
+        stage.daemon.request(&request)["doctor"].clone()
+    };
+    assert_eq!(ask(true)["running"], true);
+    assert_eq!(ask(true)["running"], true);
+    let deadline = Instant::now() + PATIENCE;
+    let mut found = ask(false);
+    while found["running"] != false {
+        assert!(Instant::now() < deadline, "{found:#}");
+        thread::sleep(Duration::from_millis(100));
+        found = ask(false);
+    }
+    let steps = found["steps"].as_array().unwrap();
+    for name in ["clock", "firewall", "media_tls"] {
+        let count = steps.iter().filter(|step| step["name"] == name).count();
+        assert_eq!(count, 1, "{name}: {found:#}");
+    }
 }
 
 #[test]

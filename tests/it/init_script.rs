@@ -38,6 +38,16 @@ fn what_is_switched_off_does_not_run() {
 }
 
 #[test]
+fn the_doctor_of_what_does_not_run_says_so() {
+    let router = Router::new();
+    router.configure(&setup().main("enabled", 0));
+    router.service("start").success();
+    let ended = router.service("doctor");
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("is not running"), "{ended:?}");
+}
+
+#[test]
 fn off_is_off_whatever_else_is_wrong() {
     let router = Router::new();
     let folder = Folder::new();

@@ -365,6 +365,24 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_is_long_over_still_counts() {
+        let line = limited(1_000_000);
+        let cx = &Context::from_waker(Waker::noop());
+        let mut ticket = line.turns().queue(cx);
+        moved(&line, &[TURN; 3], 400);
+        assert_eq!(line.poll_turn(&mut ticket, cx), Poll::Ready(TURN));
+
+        // There was no limit for a moment, and others wait since.
+        let mut ticket = line.turns().queue(cx);
+        line.set_rate(None);
+        line.set_rate(NonZeroU64::new(1_000_000));
+        for _ in 0..3 {
+            line.turns().queue(cx);
+        }
+        assert_eq!(line.poll_turn(&mut ticket, cx), Poll::Ready(TURN));
+    }
+
+    #[test]
     fn turns_of_those_who_left_are_soon_forgotten() {
         let line = limited(1_000_000);
         let cx = &Context::from_waker(Waker::noop());

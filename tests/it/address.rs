@@ -1,6 +1,8 @@
 //! What people are to enter, and what is said where that leads nowhere: on a machine whose addresses
 //! change while the daemon runs. Needs root.
 
+use std::time::{Duration, Instant};
+
 use crate::support::daemon::Daemon;
 use crate::support::namespace::Namespace;
 use crate::support::setup::{Setup, listener_on, upstream};
@@ -66,6 +68,30 @@ fn behind_a_vpn_the_address_of_the_zone_is_shared() {
     let status = daemon.status();
     assert_eq!(status.0["address"]["host"], "198.41.0.4");
     assert_eq!(status.0["address"]["kind"], "public");
+}
+
+#[test]
+fn another_address_has_the_router_in_front_asked_at_once() {
+    let machine = machine();
+    change(&machine, "198.41.0.4/24", "198.41.0.1");
+    let daemon = Daemon::start_under(&machine.prefix(), &setup().main("port_mapping", 1));
+    let asked = |router: &str| {
+        let start = Instant::now();
+        daemon.until(router, |status| {
+            status.0["port_mapping"]["gateway"] == router
+        });
+        // By itself every thirty seconds.
+        assert!(start.elapsed() < Duration::from_secs(20), "{router}");
+    };
+    asked("198.41.0.1");
+    // A public address, which is asked nothing more: so it is told without delay.
+    for (address, router) in [
+        ("198.41.9.7/24", "198.41.9.1"),
+        ("198.41.8.7/24", "198.41.8.1"),
+    ] {
+        change(&machine, address, router);
+        asked(router);
+    }
 }
 
 #[test]

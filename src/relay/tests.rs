@@ -7,14 +7,14 @@ mod sockets;
 use std::cell::Ref;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
 
 use self::peer::{Handle, Peer};
-use super::{End, Patience, Relay};
+use super::{End, LINE, Patience, Pause, Relay};
 use crate::deadline;
 use crate::side::READ;
 use crate::stats::Counters;
@@ -73,21 +73,42 @@ proptest! {
 
     #[test]
     fn whatever_peers_do_what_they_said_arrives_and_how_they_left(steps in steps()) {
+        let _line = carrying();
         let mut stage = Stage::new();
-        for step in steps {
-            stage.play(step);
-        }
-        stage.run();
-        // With room for all of it, all of it arrives, and then it is over for want of more.
-        for side in [true, false] {
-            stage.play(Step::Take(side, usize::MAX / 4));
-        }
-        stage.run();
-        for _ in 0..3 * PATIENCE.idle {
-            stage.play(Step::Tick);
-            stage.run();
-        }
-        assert!(stage.end.is_some(), "never ends");
+        stage.play_all(steps);
+        stage.finish();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_peers_do_a_pause_ends_it_and_no_part_looks_like_all(
+        (before, after) in (steps(), steps()),
+    ) {
+        let line = Line(USE.write().unwrap_or_else(PoisonError::into_inner));
+        let mut stage = Stage::new();
+        stage.play_all(before);
+        stage.pause(&line);
+        stage.play_all(after);
+        stage.finish();
+    }
+}
+
+/// All relays are on one line: who pauses it must be alone with it.
+static USE: RwLock<()> = RwLock::new(());
+
+fn carrying() -> impl Sized {
+    USE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The line for oneself; carries again after that.
+struct Line<'a>(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>);
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        LINE.set_pause(None);
     }
 }
 
@@ -101,6 +122,7 @@ struct Stage {
     waker: Waker,
     /// Seconds since anything moved that the relay can see.
     quiet: u32,
+    paused: bool,
     end: Option<End>,
 }
 
@@ -126,8 +148,51 @@ impl Stage {
             waker: Arc::clone(&woken).into(),
             woken,
             quiet: 0,
+            paused: false,
             end: None,
         }
+    }
+
+    fn play_all(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            self.play(step);
+        }
+    }
+
+    /// With room for all of it, all of it arrives, and then it is over for want of more.
+    fn finish(&mut self) {
+        self.run();
+        for side in [true, false] {
+            self.play(Step::Take(side, usize::MAX / 4));
+        }
+        self.run();
+        for _ in 0..3 * PATIENCE.idle {
+            self.play(Step::Tick);
+            self.run();
+        }
+        assert!(self.end.is_some(), "never ends");
+    }
+
+    /// Nothing may be carried from now on.
+    fn pause(&mut self, _: &Line<'_>) {
+        LINE.set_pause(Some(Pause::Budget));
+        deadline::wake_all();
+        self.paused = true;
+        let sent = |stage: &Self| {
+            let sides = [&stage.client, &stage.upstream];
+            sides.map(|side| side.0.borrow().sent)
+        };
+        let before = sent(self);
+        // What a side sent before it reset the connection is carried even so: it is not much.
+        let stops = self.relay.as_ref().is_some_and(|relay| {
+            let flows = [relay.up.flow, relay.down.flow];
+            relay.gone.is_none() && flows.iter().any(|flow| flow.is_read())
+        });
+        if stops {
+            self.quiet = 0;
+        }
+        self.run();
+        assert!(!stops || sent(self) == before, "carries on");
     }
 
     fn play(&mut self, step: Step) {
@@ -211,17 +276,21 @@ impl Stage {
             assert!(sink.kept.len() <= READ, "keeps more than one read");
             assert_eq!(counted, sink.sent as u64, "counts what was not sent");
             if sink.finished {
-                assert!(source.ended, "ends what has not ended");
+                assert!(source.ended || self.paused, "ends what has not ended");
                 let all = sink.gone() || sink.taken == source.said;
-                assert!(all, "ends before all that was said");
+                let cut = self.paused && sink.kept.is_empty();
+                assert!(all || cut, "ends before all that was said");
             }
         }
     }
 
     /// Where nothing wakes it, each direction waits for its peers.
     fn check_nothing_is_left(&self) {
-        if self.relay.is_none() {
+        let Some(relay) = &self.relay else {
             return;
+        };
+        if relay.paused.is_some() {
+            return self.check_paused();
         }
         for (source, sink, _) in self.directions() {
             if source.was_reset && !source.ended {
@@ -243,6 +312,23 @@ impl Stage {
         assert!(self.quiet <= self.patience(), "waits {} s", self.quiet);
     }
 
+    /// Both sides are told of the end, the client is still listened to, and not for long.
+    fn check_paused(&self) {
+        let (client, upstream) = (self.client.0.borrow(), self.upstream.0.borrow());
+        for sink in [&client, &upstream] {
+            let is_told = sink.finished || sink.is_full() || sink.gone();
+            assert!(is_told, "is not told of a pause");
+        }
+        if upstream.finished && !client.gone() {
+            assert!(client.is_heard(), "is not heard out");
+        }
+        assert!(
+            self.quiet <= u32::from(PATIENCE.drain),
+            "waits {} s",
+            self.quiet
+        );
+    }
+
     /// How long nothing may move.
     fn patience(&self) -> u32 {
         let (client, upstream) = (self.client.0.borrow(), self.upstream.0.borrow());
@@ -262,7 +348,7 @@ impl Stage {
         match end {
             End::Closed => self.check_closed(),
             End::HalfCloseTimeout | End::IdleTimeout => self.check_timeout(end),
-            End::Paused(_) => panic!("nobody pauses it"),
+            End::Paused(_) => self.check_end_of_pause(),
             End::ResetByClient => self.check_reset(&self.client, &self.upstream),
             End::ResetByUpstream => self.check_reset(&self.upstream, &self.client),
         }
@@ -279,13 +365,29 @@ impl Stage {
         assert!(told, "does not carry the first end over");
     }
 
+    fn check_end_of_pause(&self) {
+        assert!(self.paused, "nobody pauses it");
+        for (_, sink, _) in self.directions() {
+            let whole = sink.gone() || sink.kept.is_empty() || sink.got_reset;
+            assert!(whole, "a part looks like all");
+        }
+        let is_over = self.client.0.borrow().ended;
+        assert!(
+            is_over || self.quiet > u32::from(PATIENCE.drain),
+            "does not wait"
+        );
+    }
+
     fn check_reset(&self, from: &Handle, to: &Handle) {
         let (from, to) = (from.0.borrow(), to.0.borrow());
         assert!(from.was_reset, "reset by who has not");
         assert!(to.got_reset && !from.got_reset, "is not carried over");
         let stuck = !to.kept.is_empty() && self.quiet > u32::from(PATIENCE.half_close);
         let arrived = to.gone() || to.taken == from.said;
-        assert!(arrived || stuck, "reset before all that was said");
+        assert!(
+            arrived || stuck || self.paused,
+            "reset before all that was said"
+        );
     }
 
     fn check_timeout(&self, end: End) {

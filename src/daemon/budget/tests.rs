@@ -1,3 +1,6 @@
+use proptest::option;
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::{Bytes, Hours, Period, Weekdays};
 
@@ -271,4 +274,56 @@ fn what_is_used_up_comes_back_with_the_next_period_within_the_hours() {
     // The router's own time.
     keeper.look.offset = -3_600;
     assert_eq!(keeper.find_pause(), None);
+}
+
+prop_compose! {
+    fn any_budget()(
+        bytes in option::of(1..5_000_u64),
+        is_month in any::<bool>(),
+        reset_day in 1..=28_u8,
+        hours in option::of((0..1_440_u16, 1..=1_440_u16)),
+        weekdays in 1..=0x7f_u8,
+    ) -> Budget {
+        Budget {
+            bytes: bytes.and_then(NonZeroU64::new).map(Bytes),
+            period: if is_month { Period::Month } else { Period::Day },
+            reset_day,
+            hours: hours.map(|(from, minutes)| Hours { from, minutes }),
+            weekdays: Weekdays(weekdays),
+            ..Budget::default()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nobody_is_let_in_until_the_moment_that_was_told_and_then_all_are(
+        budget in any_budget(),
+        start in at(1, 0)..at(400, 0),
+        bytes_up in 0..5_000_u64,
+    ) {
+        let mut keeper = Keeper { budget, ..Keeper::new() };
+        let mut pause_at = |unix: i64, bytes_up: u64| {
+            let look = Look {
+                unix,
+                uptime: (unix - start).unsigned_abs(),
+                carried: Carried { bytes_up, ..Carried::default() },
+                ..Look::default()
+            };
+            keeper.used.count(&budget, keeper.look, look);
+            keeper.look = look;
+            keeper.find_pause()
+        };
+        pause_at(start, 0);
+        let is_used_up = budget.bytes.is_some_and(|bytes| 2 * bytes_up >= bytes.0.get());
+        let Some((pause, until)) = pause_at(start, bytes_up) else {
+            prop_assert!(!is_used_up && is_open(&budget, start));
+            return Ok(());
+        };
+        prop_assert_eq!(pause == Pause::Budget, is_used_up);
+        prop_assert!(is_used_up || !is_open(&budget, start));
+        let told = pause_at(until - 1, bytes_up).map(|(_, until)| until);
+        prop_assert_eq!(told, Some(until));
+        prop_assert_eq!(pause_at(until, bytes_up), None);
+    }
 }

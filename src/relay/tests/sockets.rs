@@ -59,6 +59,7 @@ proptest! {
 
     #[test]
     fn between_sockets_what_peers_said_arrives_and_how_they_left(steps in steps()) {
+        let _line = carrying();
         let runtime = runtime();
         let (side, peer) = connection(&runtime);
         play(runtime, side, Peer::new(peer, None), steps);
@@ -66,6 +67,7 @@ proptest! {
 
     #[test]
     fn over_tls_what_peers_said_arrives_and_how_they_left(steps in steps()) {
+        let _line = carrying();
         let runtime = runtime();
         let (side, peer) = tls_connection(&runtime);
         play(runtime, side, peer, steps);

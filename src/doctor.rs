@@ -5,7 +5,7 @@
 mod algorithms;
 mod authorities;
 mod chat;
-mod greeting;
+pub mod greeting;
 pub mod home;
 mod media;
 mod name;

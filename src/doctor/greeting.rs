@@ -25,7 +25,7 @@ const FIXED_32: u8 = 5;
 
 /// What answers.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Answer<'a> {
+pub enum Answer<'a> {
     /// A server's hello.
     Hello {
         /// Its ephemeral key.
@@ -48,7 +48,7 @@ pub(super) fn greeting(ephemeral: &[u8; KEY]) -> Vec<u8> {
 }
 
 /// What all that came so far is. `None` where more must come.
-pub(super) fn answer(bytes: &[u8]) -> Option<Answer<'_>> {
+pub fn answer(bytes: &[u8]) -> Option<Answer<'_>> {
     let (&[high, middle, low], rest) = bytes.split_first_chunk()?;
     let length = u32::from_be_bytes([0, high, middle, low]);
     let Some(length) = usize::try_from(length)

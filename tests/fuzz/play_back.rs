@@ -9,6 +9,8 @@ mod client_hello;
 mod config;
 #[path = "targets/control.rs"]
 mod control;
+#[path = "targets/greeting.rs"]
+mod greeting;
 #[path = "targets/proxy_header.rs"]
 mod proxy_header;
 #[path = "targets/share.rs"]
@@ -33,6 +35,11 @@ fn texts_of_configurations_are_read_the_same_again() {
 #[test]
 fn lines_of_the_control_socket_are_read_the_same_again() {
     play_back("control", control::run);
+}
+
+#[test]
+fn answers_to_a_greeting_are_judged_once_for_all() {
+    play_back("greeting", greeting::run);
 }
 
 #[test]

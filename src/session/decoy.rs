@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::client::{Client, close};
 use super::{Outcome, Settings, seconds};
+use crate::allowance::LINE;
 use crate::deadline::Deadline;
 use crate::decoy::{self, Decoy, Request};
 use crate::relay::{Patience, Relay};
@@ -64,10 +65,21 @@ impl Settings {
         let request = deadline.within(request(&mut client, counters)).await;
         let request = request.ok_or(ErrorKind::TimedOut)??;
         let (head, body) = decoy::answer(request, page);
-        for part in [head.as_bytes()].into_iter().chain(body.chunks(READ)) {
-            poll_fn(|cx| client.poll_drained(cx)).await?;
-            client.send(part)?;
-            counters.bytes_down.add(part.len() as u64);
+        let mut ticket = None;
+        for mut rest in [head.as_bytes(), body] {
+            while !rest.is_empty() {
+                poll_fn(|cx| client.poll_drained(cx)).await?;
+                let turn = poll_fn(|cx| {
+                    let most = ready!(LINE.poll_turn(&mut ticket, cx));
+                    let turn = rest.len().min(most).min(READ);
+                    LINE.take(turn, &mut ticket, cx);
+                    Poll::Ready(turn)
+                });
+                let (part, after) = rest.split_at(turn.await);
+                client.send(part)?;
+                counters.bytes_down.add(part.len() as u64);
+                rest = after;
+            }
         }
         close(&mut client).await;
         Ok(())

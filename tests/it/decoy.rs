@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::client::{Ending, read_to_end};
 use crate::support::daemon::Daemon;
@@ -16,7 +16,7 @@ use crate::support::namespace::Namespace;
 use crate::support::port;
 use crate::support::process::{Ended, Process, run};
 use crate::support::random::Random;
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::{Section, Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, refusing};
 use crate::support::status::Status;
 
@@ -86,6 +86,30 @@ fn a_large_page_arrives_whole_and_a_larger_one_is_refused() {
     // What is shown is the page from before.
     stage.curl("chat_tls", &options, "/").success();
     assert!(fs::read(&copy).unwrap() == page);
+}
+
+#[test]
+fn a_page_is_shown_at_the_rate_that_all_share() {
+    let page = Random::new(4).bytes(65_536, 65_536);
+    let mut stage = Stage::with_page(&page);
+    let budget = Section::new("budget", "budget").option("rate", 1);
+    stage.daemon.reload(&stage.setup.clone().with(budget));
+    let is_limited = |status: &Status| status.0["budget"]["rate"] == 1_000_000;
+    stage.daemon.until("it is limited", is_limited);
+    let start = Instant::now();
+    for _ in 0..6 {
+        stage
+            .curl("chat_tls", &["--output", "/dev/null"], "/")
+            .success();
+    }
+    // Of three seconds at a megabit each, for the first may come at once.
+    assert!(
+        start.elapsed() > Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    let down = stage.daemon.status().0["today"]["bytes_down"].as_u64();
+    assert!(down > Some(6 * 65_536), "{down:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
         &[
             "address",
             "admission",
+            "allowance",
             "config",
             "deadline",
             "decoy",

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::Fault;
+use super::direction::Fault;
 use crate::side::{Pipe, Plain, READ, Side, with_buffer};
 
 /// Bytes of one read below which a direction is taken for messages, which are copied. Bulk is

@@ -77,6 +77,7 @@ const MEDIA_TLS: Kind = Kind(
 );
 
 const BLOCKED: &str = "the port is not forwarded, or something on the way blocks it";
+const NO_WAY: &str = "the proxy cannot reach WhatsApp, or lets nobody in just now";
 
 /// A step that ended as it should, and what the next one begins with.
 struct Done<T> {
@@ -113,9 +114,7 @@ async fn dial(address: Ipv4Addr, port: NonZeroU16) -> Result<Done<TcpStream>, Fa
                 "nothing listens there: the proxy is off, or the port is not forwarded to it"
             }
             // It was there already, and gone before it could be used.
-            ErrorKind::ConnectionReset => {
-                "the proxy cannot reach WhatsApp, or lets nobody in just now"
-            }
+            ErrorKind::ConnectionReset => NO_WAY,
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 "this machine is offline, or the address leads nowhere"
             }

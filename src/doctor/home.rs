@@ -152,9 +152,22 @@ fn upstreams(status: &Status) -> Result<Done<()>, Failed> {
     Ok(Done::new(names.join(", "), ()))
 }
 
-/// The ports that people are given, as the daemon listens on them, and where; that is not looked at
-/// where it is on IPv6 alone, or on two addresses.
+/// The ports that people are given, if they are let in, as the daemon listens on them, and where; that
+/// is not looked at where it is on IPv6 alone, or on two addresses.
 fn ports(status: &Status) -> Result<Done<Option<(Ipv4Addr, Form)>>, Failed> {
+    if let (Some(pause), Some(until)) = (status.budget.pause, &status.budget.until) {
+        return Err(Failed::because(
+            format!("closed until {until}"),
+            pause.in_words(),
+        ));
+    }
+    let connections = &status.connections;
+    if connections.now >= connections.cap {
+        return Err(Failed::because(
+            format!("full: {} connections are open", connections.now),
+            "no more are let in before one of them ends",
+        ));
+    }
     let (chat, media) = find(&status.listeners)
         .map_err(|error| Failed::because(error, "the configuration opens no port for phones"))?;
     let at = |listener: &ListenerStatus| match listener.bind_address {

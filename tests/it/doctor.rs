@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::support::namespace::Namespace;
 use crate::support::port;
 use crate::support::process::{Ended, run_within};
 use crate::support::resolver::{Record, Resolver};
-use crate::support::setup::{Setup, listener, upstream};
+use crate::support::setup::{Section, Setup, listener, upstream};
 use crate::support::stand_in::{BlackHole, StandIn, refusing};
 use crate::support::whatsapp;
 
@@ -129,6 +129,51 @@ fn a_proxy_whose_upstreams_are_away_says_so() {
         text.ends_with("\n\nPeople cannot use this proxy as it is.\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_proxy_that_lets_nobody_in_just_now_says_so_and_others_say_that_it_may_be_so() {
+    let hour = |later: u64| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        (now.as_secs() / 3_600 + later) % 24
+    };
+    let hours = format!("{:02}:00-{:02}:00", hour(2), hour(3));
+    let closed = Stage::new(|setup| {
+        let budget = Section::new("budget", "budget");
+        setup.with(budget.option("hours", &hours))
+    });
+    let full = Stage::new(|setup| setup.main("max_connections", 1));
+    let _only = full.daemon.connect("chat_plain");
+    full.daemon
+        .until("it is full", |status| status.0["connections"]["now"] == 1);
+    for (stage, what, why) in [
+        (&closed, "closed until 20", "it is outside of the hours"),
+        (
+            &full,
+            "full: 1 connections are open",
+            "before one of them ends",
+        ),
+    ] {
+        let ended = stage.daemon.ask("doctor", &[]);
+        assert_eq!(ended.status.code(), Some(1));
+        let text = ended.stdout;
+        assert!(text.contains("failed   ports "), "{text}");
+        assert!(text.contains(what) && text.contains(why), "{text}");
+        assert!(!text.contains("chat_"), "{text}");
+        for words in [
+            &["--chat-port", &stage.port("chat_tls")][..],
+            &["--chat-port", &stage.port("chat_plain"), "--plain"],
+        ] {
+            let report = stage.report(words);
+            let steps = report["steps"].as_array().unwrap().iter();
+            let failed: Vec<_> = steps.filter(|step| step["result"] == "failed").collect();
+            assert_eq!(failed.len(), 2, "{report:#}");
+            for step in failed {
+                let cause = step["cause"].as_str().unwrap();
+                assert!(cause.contains("lets nobody in just now"), "{report:#}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ const LONG_AGO: i64 = 1_790_000_000;
 pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
     steps
-        .first(CONFIGURATION, async { configuration(status) })
+        .first(CONFIGURATION, async { Ok(configuration(status)) })
         .await;
     let now = OffsetDateTime::now_utc().unix_timestamp();
     steps.first(CLOCK, async { clock(now) }).await;
@@ -56,19 +56,22 @@ pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     }
 }
 
-fn configuration(status: &Status) -> Result<Done<()>, Failed> {
-    if let Some(error) = status.configuration_errors.first() {
-        return Err(Failed::because(
-            error,
-            "the configuration from before stays in use",
-        ));
-    }
-    match status.service_problems.first() {
-        Some(problem) => Err(Failed::because(
-            problem,
-            "the router could not be set up as it says",
-        )),
-        None => Ok(Done::new("in use", ())),
+/// Whether all is as it says. Where that keeps people out, the ports show it.
+fn configuration(status: &Status) -> Done<()> {
+    let (what, warning) = if let Some(error) = status.configuration_errors.first() {
+        (&**error, Some("the configuration from before stays in use"))
+    } else if let Some(problem) = status.service_problems.first() {
+        (
+            &**problem,
+            Some("not everything could be set up as it says"),
+        )
+    } else {
+        ("in use", None)
+    };
+    Done {
+        what: what.to_owned(),
+        warning: warning.map(str::to_owned),
+        value: (),
     }
 }
 

@@ -82,6 +82,27 @@ fn a_proxy_that_works_finds_itself_well() {
 }
 
 #[test]
+fn what_is_wrong_with_the_configuration_is_a_warning_while_people_are_served() {
+    let stage = Stage::new(|setup| setup.main("host", "proxy.example"));
+    let warned = |what: &str, cause: &str| {
+        let text = stage.daemon.ask("doctor", &[]).success();
+        assert!(text.contains("warning  configuration "), "{text}");
+        assert!(text.contains(what) && text.contains(cause), "{text}");
+    };
+    let problem = "warning: /etc/config/waproxy: unknown option 'colour'\n";
+    stage.daemon.folder().write("problems", problem);
+    warned(
+        "unknown option 'colour'",
+        "not everything could be set up as it says",
+    );
+    stage.daemon.reload_text("");
+    stage.daemon.until("it is read", |status| {
+        status.0["configuration_errors"][0].is_string()
+    });
+    warned("no listener", "the configuration from before stays in use");
+}
+
+#[test]
 fn a_proxy_on_one_address_looks_at_itself_there() {
     let bound = |chat: &str, media: &str| {
         let stage = Stage::new(|setup| {

@@ -109,7 +109,7 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
         let doctor = ["/etc/init.d/waproxy", "doctor", "--json"];
         let found = world.router.run(&doctor).stdout;
         let found: Value = serde_json::from_str(&found).unwrap();
-        let steps = found["doctor"]["steps"].as_array().unwrap();
+        let steps = found["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["name"] == name);
         let part = |part: &str| step.unwrap()[part].as_str().unwrap_or_default().to_owned();
         ["result", "what", "cause"].map(part)

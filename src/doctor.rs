@@ -123,6 +123,8 @@ async fn dial(address: Ipv4Addr, port: NonZeroU16) -> Result<Done<TcpStream>, Fa
         };
         Failed::because(error, cause)
     })?;
+    // Or the greeting waits until the other side has acknowledged the handshake. If it fails, it waits.
+    let _ = socket.set_nodelay(true);
     Ok(Done::new(format!("{address}:{port}"), socket))
 }
 

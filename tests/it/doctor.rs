@@ -1,7 +1,7 @@
 //! `waproxy doctor HOST`: what it says of proxies that work, and of those that do not.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::support::faketime;
 use crate::support::folder::Folder;
 use crate::support::namespace::Namespace;
 use crate::support::port;
-use crate::support::process::{Ended, run_within};
+use crate::support::process::{Ended, Process, run_within};
 use crate::support::resolver::{Record, Resolver};
 use crate::support::setup::{Section, Setup, listener, upstream};
 use crate::support::stand_in::{BlackHole, StandIn, refusing};
@@ -66,6 +66,7 @@ fn a_proxy_that_works_finds_itself_well() {
     for part in [
         "ok       configuration ",
         "ok       clock ",
+        "ok       certificate ",
         "ok       route ",
         "ok       upstreams ",
         "ok       chat_noise ",
@@ -85,7 +86,7 @@ fn a_proxy_that_works_finds_itself_well() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["works"], true);
     assert_eq!(json["host"], Value::Null);
-    assert_eq!(json["steps"].as_array().unwrap().len(), 11);
+    assert_eq!(json["steps"].as_array().unwrap().len(), 12);
 }
 
 #[test]
@@ -317,6 +318,17 @@ fn ports_that_swallow_everything_are_given_up() {
 }
 
 #[test]
+fn chat_waits_for_no_acknowledgement() {
+    let stage = Stage::new(|setup| setup);
+    let took = || {
+        let report = stage.report(&["--chat-port", &stage.port("chat_tls")]);
+        report["steps"][3]["milliseconds"].as_u64().unwrap()
+    };
+    // Linux delays one by 40 ms or more. A busy machine may take as long, but not each time.
+    assert!((0..9).any(|_| took() < 40));
+}
+
+#[test]
 fn something_else_that_answers_is_told_from_a_proxy() {
     let stage = Stage::new(|setup| setup);
     let web = StandIn::new(|mut stream| {
@@ -482,6 +494,66 @@ fn a_name_is_dialled_by_its_ipv4_address_or_not_at_all() {
         cause(&none, "name"),
         "there is no such name, or this machine's DNS does not work"
     );
+}
+
+#[test]
+fn what_this_router_s_dns_makes_of_whatsapp_s_names_is_told() {
+    const NAME: &str = "chat.whatsapp.test";
+    let upstream = |name: &str| {
+        let upstream = Section::new("upstream", name).list("address", format!("{NAME}:443"));
+        upstream.option("proxy_header", "none")
+    };
+    let setup = Setup::new()
+        .main("connect_timeout", 1)
+        .with(listener("chat_tls", "chat").option("tls", 1))
+        .with(listener("media_in", "media"))
+        .with(upstream("chat"))
+        .with(upstream("media"));
+    let look = |network: &Namespace, verdict: &str, cause: &str| {
+        let daemon = Daemon::start_under(&network.prefix(), &setup);
+        if verdict == "failed" {
+            daemon.until("it is known", |status| {
+                status.upstream("chat")["health"] == "down"
+            });
+        }
+        let ended = daemon.ask("doctor", &["--json"]);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let mut steps = report["steps"].as_array().unwrap().iter();
+        let step = steps.find(|step| step["name"] == "upstreams").unwrap();
+        assert_eq!(step["result"], verdict, "{step:#}");
+        let told = step["cause"].as_str().unwrap();
+        assert!(told.contains(cause), "{step:#}");
+    };
+
+    let network = Namespace::new();
+    let resolver = Resolver::new(&network);
+    resolver.say(NAME, &[Record::Address("192.168.1.5".parse().unwrap())]);
+    look(&network, "failed", "gives private addresses");
+
+    let mut words = network.prefix();
+    words.extend([
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--no-resolv",
+        "--no-hosts",
+        "--conf-file=/dev/null",
+        "--listen-address=127.0.0.2",
+        "--bind-interfaces",
+        "--server=127.0.0.1",
+        "--stop-dns-rebind",
+        "--user=root",
+        "--pid-file=",
+    ]);
+    let _dnsmasq = Process::start(Command::new(words[0]).args(&words[1..]));
+    network.write_etc("resolv.conf", "nameserver 127.0.0.2\n");
+    look(&network, "failed", "against rebinding, swallows the answer");
+
+    let silent = Namespace::new();
+    let _socket = silent.inside(|| UdpSocket::bind("127.0.0.1:53").unwrap());
+    let patience = "nameserver 127.0.0.1\noptions timeout:3 attempts:1\n";
+    silent.write_etc("resolv.conf", patience);
+    look(&silent, "warning", ": has not answered yet");
+    look(&silent, "failed", "DNS does not answer");
 }
 
 const STEPS: [&str; 6] = [

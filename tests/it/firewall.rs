@@ -121,6 +121,8 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
     assert!(!text.contains("answers"), "{text}");
     assert!(text.contains("`service waproxy doctor` tells"), "{text}");
 
+    network.ip("rule add fwmark 0x80000/0xff0000 table 100");
+    assert_eq!(step("answers"), ["ok", "leave by wan", ""]);
     network.ip("rule add fwmark 1 table 100");
     let [result, _, cause] = step("answers");
     assert!(result == "warning" && cause.contains("mwan3"), "{cause}");

@@ -15,6 +15,7 @@ use super::table::wrap;
 use super::{Error, Options, finish, print};
 use crate::control::{self, Examination};
 use crate::doctor::{Step, Verdict, examine, works};
+use crate::one_line::OneLine;
 use crate::share::Form;
 
 /// Which proxy, and how it is to be told.
@@ -64,17 +65,18 @@ pub fn run(options: &Options, arguments: &Arguments) -> ExitCode {
 fn look(options: &Options, arguments: &Arguments) -> Result<bool, Error> {
     let host = arguments.host.as_deref();
     let form = host.map(|host| form(host, arguments)).transpose()?;
-    let steps = match &form {
+    let form = form.as_ref();
+    let steps = match form {
         Some(form) => look_from_here(form, arguments.json)?,
         None => look_within(options, arguments)?,
     };
     let works = works(&steps);
     if arguments.json {
         let report = Report {
-            host: form.as_ref().map(|form| &*form.host),
-            chat_port: form.as_ref().map(|form| form.chat_port),
-            chat_tls: form.as_ref().map(|form| form.chat_tls),
-            media_port: form.as_ref().map(|form| form.media_port),
+            host: form.map(|form| &*form.host),
+            chat_port: form.map(|form| form.chat_port),
+            chat_tls: form.map(|form| form.chat_tls),
+            media_port: form.map(|form| form.media_port),
             works,
             steps: &steps,
         };
@@ -203,7 +205,9 @@ fn lines(step: &Step) -> String {
         Verdict::Skipped => "skipped",
         Verdict::Warning => "warning",
     };
-    let mut head = format!("{word:8} {:13}", step.name);
+    // What root's terminal obeys is not the daemon's to say.
+    let name = OneLine(&step.name).to_string();
+    let mut head = format!("{word:8} {name:13}");
     // Writing to a string does not fail, here and below.
     if step.result != Verdict::Skipped {
         let _ = write!(head, " {:5} ms", step.milliseconds);
@@ -258,4 +262,25 @@ fn verdict(steps: &[Step]) -> &'static str {
 
 fn warns(steps: &[Step]) -> bool {
     steps.iter().any(|step| step.result == Verdict::Warning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_step_moves_the_terminal() {
+        let evil = "\u{1b}[2J\n".to_owned();
+        let text = lines(&Step {
+            name: evil.clone().into(),
+            result: Verdict::Warning,
+            milliseconds: 0,
+            what: evil.clone(),
+            cause: Some(evil),
+        });
+        assert!(
+            !text.contains('\u{1b}') && text.lines().count() == 2,
+            "{text}"
+        );
+    }
 }

@@ -211,6 +211,20 @@ fn a_proxy_that_lets_nobody_in_just_now_says_so_and_others_say_that_it_may_be_so
 }
 
 #[test]
+fn a_gate_that_takes_other_names_of_media_is_told_as_a_cause() {
+    let stage = Stage::new(|setup| {
+        let setup = setup.main_list("media_name", "other.example");
+        setup.with(listener("media_in", "media").option("gate", "enforce"))
+    });
+    let report = stage.expect(
+        &["--chat-port", &stage.port("chat_tls")],
+        &["warning", "ok", "ok", "ok", "ok", "failed"],
+    );
+    let cause = cause(&report, "media_tls");
+    assert!(cause.ends_with("takes other names only"), "{cause}");
+}
+
+#[test]
 fn one_port_for_all_works_and_so_does_chat_without_tls() {
     let stage = Stage::new(|setup| setup);
     let all = stage.port("all");

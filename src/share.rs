@@ -99,7 +99,8 @@ impl Form {
         }
     }
 
-    /// The form as a link fills it in, which people may write without `https://`. What the link says beside is not for proxies.
+    /// The form as a link fills it in, which people may write without `https://`. What the link says
+    /// beside is not for proxies.
     pub fn from_link(link: &str) -> Result<Self, BadLink> {
         let bare = BEGINNING.trim_start_matches("https://");
         let query = link.strip_prefix(BEGINNING).or(link.strip_prefix(bare));

@@ -25,7 +25,7 @@ const PORTS: Kind = Kind("ports", "");
 /// Before this was written, in seconds since 1970.
 const LONG_AGO: i64 = 1_790_000_000;
 
-/// Before its end a certificate of the operator's is to be renewed, in seconds.
+/// How long before its end a certificate of the operator's is to be renewed, in seconds.
 const SOON: i64 = 30 * 86_400;
 
 /// Looks at the proxy that fares as `status` says, on a router of which root said these `facts`, and
@@ -204,7 +204,10 @@ fn ports(status: &Status) -> Result<Done<Option<(Ipv4Addr, Form)>>, Failed> {
     let connections = &status.connections;
     if connections.now >= connections.cap {
         return Err(Failed::because(
-            format!("full: {} connections are open", connections.now),
+            format!(
+                "{} of {} connections are open",
+                connections.now, connections.cap
+            ),
             "no more are let in before one of them ends",
         ));
     }

@@ -184,7 +184,7 @@ fn a_proxy_that_lets_nobody_in_just_now_says_so_and_others_say_that_it_may_be_so
         (&closed, "closed until 20", "it is outside of the hours"),
         (
             &full,
-            "full: 1 connections are open",
+            "1 of 1 connections are open",
             "before one of them ends",
         ),
     ] {

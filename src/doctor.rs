@@ -158,12 +158,23 @@ impl<R: FnMut(Step)> Steps<R> {
         act: impl Future<Output = Result<Done<T>, Failed>>,
     ) -> Option<T> {
         let start = Instant::now();
-        let (ended, value) = match timeout(PATIENCE, act).await {
-            Ok(Ok(done)) => (Ok((done.what, done.warning)), Some(done.value)),
-            Ok(Err(failed)) => (Err(failed), None),
-            Err(_) => (Err(Failed::because("no answer", silence)), None),
+        let ended = timeout(PATIENCE, act).await;
+        let ended = ended.unwrap_or_else(|_| Err(Failed::because("no answer", silence)));
+        self.ended(name, start.elapsed(), ended)
+    }
+
+    /// A step that took so long. What the next ones begin with, where it ended well.
+    fn ended<T>(
+        &mut self,
+        name: &'static str,
+        took: Duration,
+        ended: Result<Done<T>, Failed>,
+    ) -> Option<T> {
+        let (ended, value) = match ended {
+            Ok(done) => (Ok((done.what, done.warning)), Some(done.value)),
+            Err(failed) => (Err(failed), None),
         };
-        self.report(name, start.elapsed(), ended);
+        self.report(name, took, ended);
         value
     }
 

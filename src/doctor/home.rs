@@ -4,23 +4,14 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Done, Failed, Kind, Step, Steps, router};
+use super::{Done, Failed, Step, Steps, router};
 use crate::control::{CertificateStatus, ListenerStatus, Status, Whose};
 use crate::share::{Form, find};
 use crate::upstream::Health;
-
-const CONFIGURATION: Kind = Kind("configuration", "");
-const CLOCK: Kind = Kind("clock", "");
-const CERTIFICATE: Kind = Kind("certificate", "");
-const ADDRESS: Kind = Kind("address", "");
-const ROUTE: Kind = Kind("route", "");
-const FIREWALL: Kind = Kind("firewall", "");
-const ANSWERS: Kind = Kind("answers", "");
-const UPSTREAMS: Kind = Kind("upstreams", "");
-const PORTS: Kind = Kind("ports", "");
 
 /// Before this was written, in seconds since 1970.
 const LONG_AGO: i64 = 1_790_000_000;
@@ -32,17 +23,15 @@ const SOON: i64 = 30 * 86_400;
 /// reports each step as it ends.
 pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
-    steps
-        .first(CONFIGURATION, async { Ok(configuration(status)) })
-        .await;
+    // All of this is known already.
+    let mut tell = |name, found| steps.ended(name, Duration::ZERO, found);
+    tell("configuration", Ok(configuration(status)));
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    steps.first(CLOCK, async { clock(now) }).await;
+    tell("clock", clock(now));
     if let Some(shown) = &status.certificate {
-        steps
-            .first(CERTIFICATE, async { Ok(certificate(shown, now)) })
-            .await;
+        tell("certificate", Ok(certificate(shown, now)));
     }
-    steps.first(ADDRESS, async { address(status) }).await;
+    tell("address", address(status));
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let answers = router::answers(facts);
     let mut route = route(&routes);
@@ -50,16 +39,16 @@ pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
         // What is known needs no guess.
         done.warning = None;
     }
-    steps.first(ROUTE, async { route }).await;
+    tell("route", route);
     // Where nobody has looked, there is nothing to tell.
     if let Some(found) = router::firewall(facts) {
-        steps.first(FIREWALL, async { found }).await;
+        tell("firewall", found);
     }
     if let Some(found) = answers {
-        steps.first(ANSWERS, async { found }).await;
+        tell("answers", found);
     }
-    steps.first(UPSTREAMS, async { upstreams(status) }).await;
-    let found = steps.first(PORTS, async { ports(status) }).await;
+    tell("upstreams", upstreams(status));
+    let found = steps.ended("ports", Duration::ZERO, ports(status));
     if let Some((address, form)) = found.flatten() {
         steps.at(Some(address), &form).await;
     }

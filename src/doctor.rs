@@ -101,8 +101,7 @@ pub async fn examine(proxy: &Form, report: impl FnMut(Step)) {
 
 /// Whether people can use a proxy that is so.
 pub fn works(steps: &[Step]) -> bool {
-    let is_well = |step: &Step| matches!(step.result, Verdict::Ok | Verdict::Warning);
-    steps.iter().all(is_well)
+    steps.iter().all(Step::is_well)
 }
 
 /// Connects as a phone would: to that port and no other.
@@ -220,6 +219,15 @@ impl<R: FnMut(Step)> Steps<R> {
             cause: None,
         });
         None
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    /// Whether it keeps nobody from using the proxy.
+    pub fn is_well(&self) -> bool {
+        matches!(self.result, Verdict::Ok | Verdict::Warning)
     }
 }
 

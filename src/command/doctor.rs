@@ -84,11 +84,10 @@ fn look(options: &Options, arguments: &Arguments) -> Result<bool, Error> {
             serde_json::to_string(&report).map_err(|error| Error::Output(error.into()))?;
         text.push('\n');
         print(&text)?;
-    } else if form.is_some() {
-        print(verdict(&steps))?;
     } else {
-        print(verdict_within(&steps))?;
-        if arguments.router.is_none() && Path::new(LOOK_AT_ROUTER).exists() {
+        let within = form.is_none();
+        print(verdict(&steps, within))?;
+        if within && arguments.router.is_none() && Path::new(LOOK_AT_ROUTER).exists() {
             print("Of the firewall `service waproxy doctor` tells too.\n")?;
         }
     }
@@ -234,34 +233,26 @@ const CAUSE: usize = 9;
 /// Where stands what was found.
 const WHAT: usize = 33;
 
-/// The last line of a look from within.
-fn verdict_within(steps: &[Step]) -> &'static str {
-    if !works(steps) {
-        "\nPeople cannot use this proxy as it is.\n"
-    } else if warns(steps) {
-        "\nIt works within, but mind the warnings. From outside another place can tell.\n"
-    } else {
-        "\nAll is well within. From outside only another place can tell.\n"
+/// The last line. `within`, the proxy of this machine has looked at itself.
+fn verdict(steps: &[Step], within: bool) -> &'static str {
+    let failed = steps.iter().find(|step| !step.is_well());
+    let warns = steps.iter().any(|step| step.result == Verdict::Warning);
+    match (failed, warns) {
+        (Some(_), _) if within => "\nPeople cannot use this proxy as it is.\n",
+        (None, true) if within => {
+            "\nIt works within, but mind the warnings. From outside another place can tell.\n"
+        }
+        (None, false) if within => {
+            "\nAll is well within. From outside only another place can tell.\n"
+        }
+        // The last ones.
+        (Some(step), _) if step.name.starts_with("media_") => {
+            "\nPeople can write through this proxy, but send no pictures and voice messages.\n"
+        }
+        (Some(_), _) => "\nPeople cannot use this proxy.\n",
+        (None, true) => "\nThis proxy works, but mind the warnings.\n",
+        (None, false) => "\nPeople can use this proxy.\n",
     }
-}
-
-/// The last line of a look from here.
-fn verdict(steps: &[Step]) -> &'static str {
-    let chats = |step: &Step| !step.name.starts_with("media_");
-    let chat: Vec<_> = steps.iter().filter(|step| chats(step)).cloned().collect();
-    if !works(&chat) {
-        "\nPeople cannot use this proxy.\n"
-    } else if !works(steps) {
-        "\nPeople can write through this proxy, but send no pictures and voice messages.\n"
-    } else if warns(steps) {
-        "\nThis proxy works, but mind the warnings.\n"
-    } else {
-        "\nPeople can use this proxy.\n"
-    }
-}
-
-fn warns(steps: &[Step]) -> bool {
-    steps.iter().any(|step| step.result == Verdict::Warning)
 }
 
 #[cfg(test)]

@@ -76,6 +76,14 @@ impl Pause {
             Self::Hours => "hours",
         }
     }
+
+    /// The same for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Budget => "the budget is used up",
+            Self::Hours => "it is outside of the hours",
+        }
+    }
 }
 
 // === impl Allowance ===

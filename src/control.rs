@@ -398,7 +398,7 @@ pub enum Error {
     },
     /// Nothing listens.
     #[error(
-        "waproxy is not running (no answer at {0}): start it with `waproxy run`, or name its socket with --control"
+        "waproxy is not running (no answer at {0}): start it with `service waproxy start` or `waproxy run`, or name its socket with --control"
     )]
     NotRunning(PathBuf),
     /// The daemon answered that it cannot do this.

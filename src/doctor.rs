@@ -77,6 +77,7 @@ const MEDIA_TLS: Kind = Kind(
 );
 
 const BLOCKED: &str = "the port is not forwarded, or something on the way blocks it";
+const NO_WAY: &str = "the proxy cannot reach WhatsApp, or lets nobody in just now";
 
 /// A step that ended as it should, and what the next one begins with.
 struct Done<T> {
@@ -100,8 +101,7 @@ pub async fn examine(proxy: &Form, report: impl FnMut(Step)) {
 
 /// Whether people can use a proxy that is so.
 pub fn works(steps: &[Step]) -> bool {
-    let is_well = |step: &Step| matches!(step.result, Verdict::Ok | Verdict::Warning);
-    steps.iter().all(is_well)
+    steps.iter().all(Step::is_well)
 }
 
 /// Connects as a phone would: to that port and no other.
@@ -113,9 +113,7 @@ async fn dial(address: Ipv4Addr, port: NonZeroU16) -> Result<Done<TcpStream>, Fa
                 "nothing listens there: the proxy is off, or the port is not forwarded to it"
             }
             // It was there already, and gone before it could be used.
-            ErrorKind::ConnectionReset => {
-                "the proxy cannot reach WhatsApp, or lets nobody in just now"
-            }
+            ErrorKind::ConnectionReset => NO_WAY,
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 "this machine is offline, or the address leads nowhere"
             }
@@ -124,6 +122,8 @@ async fn dial(address: Ipv4Addr, port: NonZeroU16) -> Result<Done<TcpStream>, Fa
         };
         Failed::because(error, cause)
     })?;
+    // Or the greeting waits until the other side has acknowledged the handshake. If it fails, it waits.
+    let _ = socket.set_nodelay(true);
     Ok(Done::new(format!("{address}:{port}"), socket))
 }
 
@@ -157,12 +157,23 @@ impl<R: FnMut(Step)> Steps<R> {
         act: impl Future<Output = Result<Done<T>, Failed>>,
     ) -> Option<T> {
         let start = Instant::now();
-        let (ended, value) = match timeout(PATIENCE, act).await {
-            Ok(Ok(done)) => (Ok((done.what, done.warning)), Some(done.value)),
-            Ok(Err(failed)) => (Err(failed), None),
-            Err(_) => (Err(Failed::because("no answer", silence)), None),
+        let ended = timeout(PATIENCE, act).await;
+        let ended = ended.unwrap_or_else(|_| Err(Failed::because("no answer", silence)));
+        self.ended(name, start.elapsed(), ended)
+    }
+
+    /// A step that took so long. What the next ones begin with, where it ended well.
+    fn ended<T>(
+        &mut self,
+        name: &'static str,
+        took: Duration,
+        ended: Result<Done<T>, Failed>,
+    ) -> Option<T> {
+        let (ended, value) = match ended {
+            Ok(done) => (Ok((done.what, done.warning)), Some(done.value)),
+            Err(failed) => (Err(failed), None),
         };
-        self.report(name, start.elapsed(), ended);
+        self.report(name, took, ended);
         value
     }
 
@@ -208,6 +219,15 @@ impl<R: FnMut(Step)> Steps<R> {
             cause: None,
         });
         None
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    /// Whether it keeps nobody from using the proxy.
+    pub fn is_well(&self) -> bool {
+        matches!(self.result, Verdict::Ok | Verdict::Warning)
     }
 }
 

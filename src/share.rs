@@ -99,9 +99,12 @@ impl Form {
         }
     }
 
-    /// The form as a link fills it in. What the link says beside is not for proxies.
+    /// The form as a link fills it in, which people may write without `https://`. What the link says
+    /// beside is not for proxies.
     pub fn from_link(link: &str) -> Result<Self, BadLink> {
-        let query = link.strip_prefix(BEGINNING).ok_or(BadLink::Beginning)?;
+        let bare = BEGINNING.trim_start_matches("https://");
+        let query = link.strip_prefix(BEGINNING).or(link.strip_prefix(bare));
+        let query = query.ok_or(BadLink::Beginning)?;
         let mut form = Self::new(String::new());
         for parameter in query.split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -238,11 +241,16 @@ mod tests {
             Ok((h(), 5222, 7777, false))
         );
         assert_eq!(
+            form("wa.me/proxy?host=h&chatPort=1"),
+            Ok((h(), 1, 587, true))
+        );
+        assert_eq!(
             form("https://wa.me/proxy?x=y&chatTLS=true&host=a%26%c3%A4%2f&&z"),
             Ok(("a&ä/".to_owned(), 443, 587, true))
         );
         for (link, bad) in [
             ("https://wa.me/proxy", BadLink::Beginning),
+            ("http://wa.me/proxy?host=h", BadLink::Beginning),
             ("https://wa.me/proxy?", BadLink::NoHost),
             ("https://wa.me/proxy?host=", BadLink::NoHost),
             ("https://wa.me/proxy?host=%", BadLink::Parameter("host")),

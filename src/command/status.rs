@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use super::table::{Align, Column, field, table};
 use super::{Error, Options, certificate, health_word, print, print_text};
-use crate::allowance::Pause;
 use crate::control::{self, BudgetStatus, HostSource, ListenerStatus, Request, State, Status};
 use crate::upstream;
 
@@ -152,10 +151,7 @@ fn address(out: &mut String, status: &Status) {
 /// Whether people are let in, and what is left; nothing where there is no budget.
 fn budget(out: &mut String, budget: &BudgetStatus) {
     if let (Some(pause), Some(until)) = (budget.pause, &budget.until) {
-        let why = match pause {
-            Pause::Budget => "the budget is used up",
-            Pause::Hours => "it is outside of the hours",
-        };
+        let why = pause.in_words();
         field(out, "closed", &format!("until {until}: {why}"));
     }
     if let Some(all) = budget.bytes {

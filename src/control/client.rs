@@ -30,11 +30,11 @@ pub fn link(path: &Path) -> Result<(String, Vec<String>), Error> {
 }
 
 /// Asks the daemon that listens at `path` how it looks at itself, and has it begin that where there is
-/// something to `begin` with: the line of its answer, and what that says.
-pub fn examination(path: &Path, begin: Option<String>) -> Result<(String, Examination), Error> {
+/// something to `begin` with.
+pub fn examination(path: &Path, begin: Option<String>) -> Result<Examination, Error> {
     let line = ask(path, Request::Doctor { begin })?;
     let Examined { doctor } = parse(path, &line)?;
-    Ok((line, doctor))
+    Ok(doctor)
 }
 
 /// Asks the daemon that listens at `path` for the JSON of its answer, as it comes but for the

@@ -196,8 +196,8 @@ fn the_asker_learns_why_there_is_no_answer() {
     assert_eq!(
         not_running,
         format!(
-            "waproxy is not running (no answer at {path_shown}): start it with `waproxy run`, or name \
-             its socket with --control"
+            "waproxy is not running (no answer at {path_shown}): start it with `service waproxy start` or \
+             `waproxy run`, or name its socket with --control"
         )
     );
     let listener = UnixListener::bind(&path).unwrap();

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::greeting::{Answer, HEADER, answer, greeting};
 use super::noise::Initiator;
 use super::tls::{Failure, Tls};
-use super::{Done, Failed};
+use super::{Done, Failed, NO_WAY};
 
 /// A connection to the chat port, ready for the greeting.
 pub(super) enum Chat {
@@ -24,7 +24,7 @@ pub(super) async fn shake_hands(socket: TcpStream, host: &str) -> Result<Done<Ch
     let tls = shaken.map_err(|failure| match failure {
         Failure::Closed => Failed::because(
             "closed during the handshake",
-            "the port speaks no TLS, or something on the way cuts it",
+            "the port speaks no TLS or lets nobody in just now, or something on the way cuts it",
         ),
         Failure::Protocol(error) => Failed::because(error, "something else answers on this port"),
     })?;
@@ -36,12 +36,14 @@ pub(super) async fn greet(mut chat: Chat) -> Result<Done<()>, Failed> {
     let initiator = Initiator::new(&HEADER)
         .map_err(|_| Failed::because("no key for it", "this machine has no random numbers"))?;
     let mut came = Vec::new();
+    let cause = match &chat {
+        Chat::Plain(_) => NO_WAY,
+        // It has let us in.
+        Chat::Tls(_) => "the proxy cannot reach WhatsApp",
+    };
     let gone = |came: &[u8]| {
         if came.is_empty() {
-            Failed::because(
-                "closed without an answer",
-                "the proxy cannot reach WhatsApp",
-            )
+            Failed::because("closed without an answer", cause)
         } else {
             other()
         }

@@ -4,36 +4,34 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Done, Failed, Kind, Step, Steps, router};
-use crate::control::{ListenerStatus, Status};
+use super::{Done, Failed, Step, Steps, router};
+use crate::control::{CertificateStatus, ListenerStatus, Status, Whose};
 use crate::share::{Form, find};
 use crate::upstream::Health;
 
-const CONFIGURATION: Kind = Kind("configuration", "");
-const CLOCK: Kind = Kind("clock", "");
-const ADDRESS: Kind = Kind("address", "");
-const ROUTE: Kind = Kind("route", "");
-const FIREWALL: Kind = Kind("firewall", "");
-const ANSWERS: Kind = Kind("answers", "");
-const UPSTREAMS: Kind = Kind("upstreams", "");
-const PORTS: Kind = Kind("ports", "");
-
 /// Before this was written, in seconds since 1970.
 const LONG_AGO: i64 = 1_790_000_000;
+
+/// How long before its end a certificate of the operator's is to be renewed, in seconds.
+const SOON: i64 = 30 * 86_400;
 
 /// Looks at the proxy that fares as `status` says, on a router of which root said these `facts`, and
 /// reports each step as it ends.
 pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
     let mut steps = Steps(report);
-    steps
-        .first(CONFIGURATION, async { configuration(status) })
-        .await;
+    // All of this is known already.
+    let mut tell = |name, found| steps.ended(name, Duration::ZERO, found);
+    tell("configuration", Ok(configuration(status)));
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    steps.first(CLOCK, async { clock(now) }).await;
-    steps.first(ADDRESS, async { address(status) }).await;
+    tell("clock", clock(now));
+    if let Some(shown) = &status.certificate {
+        tell("certificate", Ok(certificate(shown, now)));
+    }
+    tell("address", address(status));
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let answers = router::answers(facts);
     let mut route = route(&routes);
@@ -41,34 +39,37 @@ pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
         // What is known needs no guess.
         done.warning = None;
     }
-    steps.first(ROUTE, async { route }).await;
+    tell("route", route);
     // Where nobody has looked, there is nothing to tell.
     if let Some(found) = router::firewall(facts) {
-        steps.first(FIREWALL, async { found }).await;
+        tell("firewall", found);
     }
     if let Some(found) = answers {
-        steps.first(ANSWERS, async { found }).await;
+        tell("answers", found);
     }
-    steps.first(UPSTREAMS, async { upstreams(status) }).await;
-    let found = steps.first(PORTS, async { ports(status) }).await;
+    tell("upstreams", upstreams(status));
+    let found = steps.ended("ports", Duration::ZERO, ports(status));
     if let Some((address, form)) = found.flatten() {
         steps.at(Some(address), &form).await;
     }
 }
 
-fn configuration(status: &Status) -> Result<Done<()>, Failed> {
-    if let Some(error) = status.configuration_errors.first() {
-        return Err(Failed::because(
-            error,
-            "the configuration from before stays in use",
-        ));
-    }
-    match status.service_problems.first() {
-        Some(problem) => Err(Failed::because(
-            problem,
-            "the router could not be set up as it says",
-        )),
-        None => Ok(Done::new("in use", ())),
+/// Whether all is as it says. Where that keeps people out, the ports show it.
+fn configuration(status: &Status) -> Done<()> {
+    let (what, warning) = if let Some(error) = status.configuration_errors.first() {
+        (&**error, Some("the configuration from before stays in use"))
+    } else if let Some(problem) = status.service_problems.first() {
+        (
+            &**problem,
+            Some("not everything could be set up as it says"),
+        )
+    } else {
+        ("in use", None)
+    };
+    Done {
+        what: what.to_owned(),
+        warning: warning.map(str::to_owned),
+        value: (),
     }
 }
 
@@ -80,6 +81,27 @@ fn clock(now: i64) -> Result<Done<()>, Failed> {
         ));
     }
     Ok(Done::new("set", ()))
+}
+
+/// Whether the certificate is the one that it should be, and stays it. None keeps people out: phones take
+/// any.
+fn certificate(shown: &CertificateStatus, now: i64) -> Done<()> {
+    let warning = if let Some(error) = &shown.error {
+        Some(format!("the configured one is not in use: {error}"))
+    } else if let Some(error) = &shown.unkept {
+        Some(format!("it cannot be kept over a restart: {error}"))
+    } else if shown.whose == Whose::Operator && shown.not_after_unix < now.saturating_add(SOON) {
+        Some(
+            "renew it where you got it: phones take it all the same, but others see its age".into(),
+        )
+    } else {
+        None
+    };
+    Done {
+        what: format!("{}, until {}", shown.names.join(", "), shown.not_after),
+        warning,
+        value: (),
+    }
 }
 
 /// Whether people can find the way here.
@@ -124,19 +146,18 @@ fn route(table: &str) -> Result<Done<()>, Failed> {
 
 fn upstreams(status: &Status) -> Result<Done<()>, Failed> {
     let mut names = Vec::new();
+    let mut doubt = None;
     for upstream in &status.upstreams {
+        let error = upstream.last_error.as_deref();
         if upstream.health == Health::Down {
-            let error = upstream
-                .last_error
-                .as_deref()
-                .unwrap_or("no address answers");
+            let error = error.unwrap_or("no address answers");
             let is_filtered = upstream.addresses.iter().all(|address| {
                 let error = address.last_error.as_deref();
                 error.is_some_and(|error| error.starts_with("refused"))
             });
             let cause = if upstream.addresses.is_empty() {
-                "this router's DNS does not know WhatsApp's names, or a filter of it, as against rebinding, \
-                 swallows the answer"
+                "this router's DNS does not answer or does not know WhatsApp's names, or a filter of it, as \
+                 against rebinding, swallows the answer"
             } else if is_filtered {
                 "this router's DNS gives private addresses for WhatsApp's names: a filter, or a forgery"
             } else {
@@ -147,14 +168,38 @@ fn upstreams(status: &Status) -> Result<Done<()>, Failed> {
                 cause,
             ));
         }
+        if upstream.health != Health::Up {
+            let error = error.unwrap_or("has not answered yet");
+            doubt = Some(format!("{}: {error}", upstream.name));
+        }
         names.push(upstream.name.as_str());
     }
-    Ok(Done::new(names.join(", "), ()))
+    Ok(Done {
+        what: names.join(", "),
+        warning: doubt,
+        value: (),
+    })
 }
 
-/// The ports that people are given, as the daemon listens on them, and where; that is not looked at
-/// where it is on IPv6 alone, or on two addresses.
+/// The ports that people are given, if they are let in, as the daemon listens on them, and where; that
+/// is not looked at where it is on IPv6 alone, or on two addresses.
 fn ports(status: &Status) -> Result<Done<Option<(Ipv4Addr, Form)>>, Failed> {
+    if let (Some(pause), Some(until)) = (status.budget.pause, &status.budget.until) {
+        return Err(Failed::because(
+            format!("closed until {until}"),
+            pause.in_words(),
+        ));
+    }
+    let connections = &status.connections;
+    if connections.now >= connections.cap {
+        return Err(Failed::because(
+            format!(
+                "{} of {} connections are open",
+                connections.now, connections.cap
+            ),
+            "no more are let in before one of them ends",
+        ));
+    }
     let (chat, media) = find(&status.listeners)
         .map_err(|error| Failed::because(error, "the configuration opens no port for phones"))?;
     let at = |listener: &ListenerStatus| match listener.bind_address {
@@ -203,6 +248,26 @@ mod tests {
         );
         assert_eq!(told(found("wg0\t00000000\t00000000\n")), by("wg0", true));
         assert_eq!(told(found("")), Err("no default route".to_owned()));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_the_one_or_not_for_long_is_told() {
+        let example: Status = serde_json::from_str(include_str!("../control/status.json")).unwrap();
+        let mut shown = example.certificate.unwrap();
+        let end = shown.not_after_unix;
+        let warning = |shown: &_, now| certificate(shown, now).warning.unwrap_or_default();
+        assert_eq!(warning(&shown, end), "");
+        shown.whose = Whose::Operator;
+        assert_eq!(warning(&shown, end - SOON), "");
+        assert!(warning(&shown, end - SOON + 1).starts_with("renew it"));
+        shown.unkept = Some("disk full".into());
+        assert!(warning(&shown, 0).ends_with("over a restart: disk full"));
+        shown.error = Some("no such file".into());
+        assert!(warning(&shown, 0).ends_with("not in use: no such file"));
+        assert_eq!(
+            certificate(&shown, 0).what,
+            "qvtmrelk.net, until 2036-08-01T00:00:00Z"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) async fn shake_hands(socket: TcpStream) -> Result<Done<()>, Failed> {
     let tls = shaken.map_err(|failure| match failure {
         Failure::Closed => Failed::because(
             "closed during the handshake",
-            "the proxy cannot reach WhatsApp's media servers",
+            "the proxy cannot reach WhatsApp's media servers, lets nobody in just now, or takes other names only",
         ),
         Failure::Protocol(Error::InvalidCertificate(error)) => {
             let cause = cause(&error);

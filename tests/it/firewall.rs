@@ -109,7 +109,7 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
         let doctor = ["/etc/init.d/waproxy", "doctor", "--json"];
         let found = world.router.run(&doctor).stdout;
         let found: Value = serde_json::from_str(&found).unwrap();
-        let steps = found["doctor"]["steps"].as_array().unwrap();
+        let steps = found["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["name"] == name);
         let part = |part: &str| step.unwrap()[part].as_str().unwrap_or_default().to_owned();
         ["result", "what", "cause"].map(part)
@@ -121,6 +121,8 @@ fn the_doctor_says_what_root_sees_of_firewall_and_ways() {
     assert!(!text.contains("answers"), "{text}");
     assert!(text.contains("`service waproxy doctor` tells"), "{text}");
 
+    network.ip("rule add fwmark 0x80000/0xff0000 table 100");
+    assert_eq!(step("answers"), ["ok", "leave by wan", ""]);
     network.ip("rule add fwmark 1 table 100");
     let [result, _, cause] = step("answers");
     assert!(result == "warning" && cause.contains("mwan3"), "{cause}");

@@ -4,6 +4,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
+use serde_json::Value;
+
 use crate::support::authority::{ECDSA, Pair, self_signed};
 use crate::support::folder::Folder;
 use crate::support::router::Router;
@@ -38,13 +40,40 @@ fn what_is_switched_off_does_not_run() {
 }
 
 #[test]
-fn the_doctor_of_what_does_not_run_says_so() {
+fn the_doctor_says_why_nothing_runs() {
     let router = Router::new();
-    router.configure(&setup().main("enabled", 0));
-    router.service("start").success();
-    let ended = router.service("doctor");
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.stderr.contains("is not running"), "{ended:?}");
+    let found = |words: &[&str]| {
+        let ended = router.run(&[&["/etc/init.d/waproxy", "doctor", "--json"], words].concat());
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(report["works"], false);
+        report
+    };
+    for (setup, what, cause) in [
+        (
+            setup().main("workers", "many"),
+            "option workers 'many'",
+            "mend it",
+        ),
+        (
+            setup().main("enabled", 0),
+            "option enabled '0'",
+            "set it to '1'",
+        ),
+        (setup(), "in order", "service waproxy start"),
+    ] {
+        router.configure(&setup);
+        let found = found(&[]);
+        let step = &found["steps"][0];
+        assert_eq!(
+            [&step["name"], &step["result"]],
+            ["configuration", "failed"]
+        );
+        assert!(step["what"].as_str().unwrap().contains(what), "{found:#}");
+        assert!(step["cause"].as_str().unwrap().contains(cause), "{found:#}");
+    }
+    let other = found(&["127.0.0.1"]);
+    assert_eq!(other["steps"][1]["name"], "chat_port", "{other:#}");
 }
 
 #[test]

@@ -63,6 +63,39 @@ test('the proxy looks at itself, and the steps appear as they end', () => visit(
 	assert.ok(!await button.isDisabled());
 }));
 
+test('an answer that does not come is no verdict on the proxy', () => visit('overview', {}, async (page, router) => {
+	const { doctor } = router.world;
+	const answers = [ { error: 'no_answer' }, null, { error: 'no_answer' } ];
+	const begun = [];
+	const ends = async (answer, verdict) => {
+		router.world.doctor = answer;
+		await page.click('#wap-check');
+		await until(verdict, async () => await page.textContent('.wap-actions + p') == verdict);
+	};
+
+	await ends(begin => {
+		begun.push(begin);
+
+		return answers.shift() || doctor(begin);
+	}, 'Something keeps people from using the proxy.');
+	assert.deepEqual(begun.slice(0, 4), [ true, true, false, false ]);
+	assert.match(await page.textContent('.wap'), /Media answers/);
+	await ends(() => ({ error: 'not_running' }), 'The proxy does not run');
+	assert.doesNotMatch(await page.textContent('.wap'), /Media answers/);
+	await ends(() => ({ error: 'no_answer' }), 'The proxy does not answer');
+}));
+
+test('what is well but for warnings is not told as well', () => visit('overview', {}, async (page, router) => {
+	const verdict = async (result, words) => {
+		router.world.doctor = () => ({ running: false, steps: [ { name: 'certificate', result, milliseconds: 0, what: 'x', cause: null } ] });
+		await page.click('#wap-check');
+		await until(words, async () => await page.textContent('.wap-actions + p') == words);
+	};
+
+	await verdict('warning', 'The proxy runs, but something is wrong');
+	await verdict('ok', 'All is well on the router. Whether people come in only a phone can tell that is not on your Wi-Fi.');
+}));
+
 test('numbers move without anything being built anew', () => visit('overview', {}, async (page, router) => {
 	await page.evaluate(() => {
 		window.kept = [ '.wap-tile strong', '.wap-table tbody tr', 'polyline', '.wap-words h3 span' ].map(name => document.querySelector(name));

@@ -258,7 +258,7 @@ class History(Case):
     def test_of_itself_is_the_daemons_too(self):
         found = {"running": True, "steps": [{"name": "clock", "result": "ok", "milliseconds": 0, "what": "set", "cause": None}]}
         self.start(says({"doctor": found}))
-        self.assertEqual(self.call("doctor", begin=False), found)
+        self.assertEqual(self.call("doctor", begin=False), {**found, "error": None})
         self.assertEqual(self.daemon.asked, [{"request": "doctor", "begin": False}])
 
     def test_of_itself_begins_with_what_root_sees(self):
@@ -266,12 +266,16 @@ class History(Case):
         self.start(says({"doctor": found}))
         for seen in {"code": 0, "stdout": "rules 2 2\n"}, {"code": 2, "stdout": ""}:
             self.ubus({"file exec": seen})
-            self.assertEqual(self.call("doctor", begin=True), found)
+            self.assertEqual(self.call("doctor", begin=True), {**found, "error": None})
             self.assertEqual(self.deferred()[-1], {"command": "/bin/sh", "params": ["/usr/share/waproxy/look.sh"]})
             self.assertEqual(self.daemon.asked[-1], {"request": "doctor", "begin": True, "text": seen["stdout"]})
 
-    def test_of_itself_there_is_nothing_without_a_daemon(self):
-        self.assertEqual(self.call("doctor", begin=True), {"running": False, "steps": []})
+    def test_of_itself_is_an_error_without_a_daemon(self):
+        self.assertEqual(self.call("doctor", begin=True), {"error": "not_running"})
+
+    def test_of_itself_that_does_not_come_is_an_error(self):
+        self.start(lambda connection: connection.recv(1))
+        self.assertEqual(self.call("doctor", begin=False), {"error": "no_answer"})
 
     def test_of_days_is_the_daemons_too(self):
         days = [{"date": "2026-11-25", "bytes_up": 1, "bytes_down": 2, "connections": 3, "people": 4}]

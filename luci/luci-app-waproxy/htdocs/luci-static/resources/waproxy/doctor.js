@@ -7,6 +7,9 @@
 // Has the proxy look at itself, and shows the steps as they end.
 
 const LOOK_MS = 500;
+// The plugin leaves a proxy alone for as long that did not answer.
+const MISSED_MS = 2000;
+const MISSES_MAX = 5;
 const LEVELS = { ok: 'good', warning: 'warn', failed: 'bad' };
 const MARKS = { ok: '✓', warning: '!', failed: '✕' };
 
@@ -15,6 +18,7 @@ function title(name) {
 	switch (name) {
 	case 'configuration': return _('Settings');
 	case 'clock': return _('Clock');
+	case 'certificate': return _('Certificate');
 	case 'address': return _('Address');
 	case 'route': return _('Way to the Internet');
 	case 'firewall': return _('Firewall');
@@ -41,9 +45,12 @@ function reason({ name, result, milliseconds, what, cause }) {
 }
 
 function verdict(steps) {
-	return steps.length && steps.every(({ result }) => result == 'ok' || result == 'warning')
-		? _('All is well on the router. Whether people come in only a phone can tell that is not on your Wi-Fi.')
-		: _('Something keeps people from using the proxy.');
+	if (!steps.length || steps.some(({ result }) => result != 'ok' && result != 'warning'))
+		return _('Something keeps people from using the proxy.');
+
+	return steps.some(({ result }) => result == 'warning')
+		? _('The proxy runs, but something is wrong')
+		: _('All is well on the router. Whether people come in only a phone can tell that is not on your Wi-Fi.');
 }
 
 return baseclass.extend({
@@ -56,15 +63,28 @@ return baseclass.extend({
 		const list = E('div');
 
 		async function look() {
-			for (let begin = true; ; begin = false) {
-				const { running, steps } = await backend.doctor(begin);
+			let begin = true, misses = 0;
 
-				page.content(list, page.reasons(steps.map(reason)));
+			for (;;) {
+				const { running, steps, error } = await backend.doctor(begin);
 
-				if (!running)
-					return verdict(steps);
+				if (error == 'not_running')
+					return _('The proxy does not run');
 
-				await new Promise(resolve => window.setTimeout(resolve, LOOK_MS));
+				misses = error ? misses + 1 : 0;
+
+				if (misses == MISSES_MAX)
+					return _('The proxy does not answer');
+
+				if (!error) {
+					begin = false;
+					page.content(list, page.reasons(steps.map(reason)));
+
+					if (!running)
+						return verdict(steps);
+				}
+
+				await new Promise(resolve => window.setTimeout(resolve, error ? MISSED_MS : LOOK_MS));
 			}
 		}
 
@@ -72,6 +92,7 @@ return baseclass.extend({
 			button.disabled = true;
 			button.classList.add('spinning');
 			said.textContent = '';
+			page.content(list, []);
 
 			try {
 				said.textContent = await look();

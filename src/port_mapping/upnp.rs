@@ -53,7 +53,7 @@ impl Connection {
 
     /// The router's address toward the Internet, while it has one (`WANIPConnection`:1, 2.4.18).
     pub(super) async fn external(&self) -> io::Result<Option<Ipv4Addr>> {
-        let answer = self.call("GetExternalIPAddress", &[]).await?;
+        let answer = self.call("GetExternalIPAddress", "").await?;
         let address = message::element(&answer, "NewExternalIPAddress");
         let address = address.and_then(|(text, _)| text.trim().parse().ok());
         Ok(address.filter(|address: &Ipv4Addr| !address.is_unspecified()))
@@ -62,7 +62,7 @@ impl Connection {
     /// Asks for a port for `lifetime` seconds (2.4.16); with none, gives it back (2.4.17).
     pub(super) async fn map(&self, wanted: Wanted, lifetime: u32) -> io::Result<Answer> {
         if lifetime == 0 {
-            self.call("DeletePortMapping", &port(wanted.external))
+            self.call("DeletePortMapping", &message::port(wanted.external))
                 .await?;
             return Ok(Ok(Granted {
                 external_port: 0,
@@ -72,18 +72,8 @@ impl Connection {
         }
         let (mut external_port, mut lease) = (wanted.external, lifetime);
         loop {
-            let arguments = [
-                &port(external_port)[..],
-                &[
-                    ("NewInternalPort", wanted.internal.to_string()),
-                    ("NewInternalClient", self.path.own.to_string()),
-                    ("NewEnabled", "1".to_owned()),
-                    // Providers read this too.
-                    ("NewPortMappingDescription", "proxy".to_owned()),
-                    ("NewLeaseDuration", lease.to_string()),
-                ],
-            ];
-            let answer = self.call("AddPortMapping", &arguments.concat()).await?;
+            let arguments = message::mapping(external_port, self.path.own, wanted.internal, lease);
+            let answer = self.call("AddPortMapping", &arguments).await?;
             match message::error(&answer) {
                 None => {
                     return Ok(Ok(Granted {
@@ -102,7 +92,7 @@ impl Connection {
     }
 
     /// The answer to a question.
-    async fn call(&self, action: &str, arguments: &[(&str, String)]) -> io::Result<String> {
+    async fn call(&self, action: &str, arguments: &str) -> io::Result<String> {
         let request = message::call(self.path.gateway, &self.service, action, arguments);
         let answer = exchange(self.path.gateway, self.service.place.port, &request).await?;
         if message::is_answer(&answer, action) {
@@ -111,15 +101,6 @@ impl Connection {
             Err(io::Error::other("it answers UPnP with something else"))
         }
     }
-}
-
-/// What each question about a port begins with.
-fn port(external: u16) -> [(&'static str, String); 3] {
-    [
-        ("NewRemoteHost", String::new()),
-        ("NewExternalPort", external.to_string()),
-        ("NewProtocol", "TCP".to_owned()),
-    ]
 }
 
 /// Where the gateway describes itself. What others answer is passed over.

@@ -4,7 +4,6 @@
 //! Of XML only elements are looked for, by name: an XML library would take 44 KB, and one that speaks
 //! UPnP 845.
 
-use std::fmt::Write;
 use std::iter;
 use std::net::Ipv4Addr;
 
@@ -84,24 +83,39 @@ pub(super) fn call(
     gateway: Ipv4Addr,
     Service { kind, place }: &Service,
     action: &str,
-    arguments: &[(&str, String)],
+    arguments: &str,
 ) -> String {
     let Place { port, path } = place;
-    let mut said = String::new();
-    for (name, value) in arguments {
-        let _ = write!(said, "<{name}>{value}</{name}>");
-    }
     let body = format!(
         "<?xml version=\"1.0\"?>\r\n\
          <s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
          s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\">\
-         <s:Body><u:{action} xmlns:u=\"{kind}\">{said}</u:{action}></s:Body></s:Envelope>\r\n"
+         <s:Body><u:{action} xmlns:u=\"{kind}\">{arguments}</u:{action}></s:Body></s:Envelope>\r\n"
     );
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: {gateway}:{port}\r\nConnection: close\r\n\
          Content-Type: text/xml; charset=\"utf-8\"\r\nContent-Length: {length}\r\n\
          SOAPAction: \"{kind}#{action}\"\r\n\r\n{body}"
+    )
+}
+
+/// What names a port (`WANIPConnection`:1, 2.4.17).
+pub(super) fn port(external: u16) -> String {
+    format!(
+        "<NewRemoteHost></NewRemoteHost><NewExternalPort>{external}</NewExternalPort>\
+         <NewProtocol>TCP</NewProtocol>"
+    )
+}
+
+/// Where a port is to lead, for `lease` seconds or for good (2.4.16). Providers read this too, so it does
+/// not tell more than it must.
+pub(super) fn mapping(external: u16, own: Ipv4Addr, internal: u16, lease: u32) -> String {
+    let port = port(external);
+    format!(
+        "{port}<NewInternalPort>{internal}</NewInternalPort><NewInternalClient>{own}</NewInternalClient>\
+         <NewEnabled>1</NewEnabled><NewPortMappingDescription>proxy</NewPortMappingDescription>\
+         <NewLeaseDuration>{lease}</NewLeaseDuration>"
     )
 }
 
@@ -355,7 +369,7 @@ mod tests {
             let text = body(said.as_bytes());
             prop_assert!(text.len() <= said.len());
             for service in services(&said, GATEWAY, &at(80, "/")) {
-                let asked = call(GATEWAY, &service, "A", &[]);
+                let asked = call(GATEWAY, &service, "A", "");
                 let (head, _) = asked.split_once("\r\n\r\n").unwrap();
                 prop_assert_eq!(head.lines().count(), 6);
             }

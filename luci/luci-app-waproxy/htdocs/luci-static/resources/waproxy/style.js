@@ -37,7 +37,7 @@ return baseclass.extend({
 .wap-warn .wap-mark { background: #8a5a00; }
 .wap-bad .wap-mark { background: #c02020; }
 .wap-reason { margin: .5em 0; padding: .25em .75em; border-inline-start: 4px solid var(--wap-edge); text-align: start; }
-.wap-lines { margin: .25em 0; padding: 0; color: inherit; list-style: none; text-align: left; }
+.wap-lines { width: fit-content; margin: .25em 0; padding: 0; color: inherit; list-style: none; text-align: left; }
 .wap-lines li { margin: 0; font-family: monospace; font-size: .9em; overflow-wrap: anywhere; list-style: none; }
 .wap-switch { flex: none; display: flex; align-items: center; gap: .75em; font-size: 1.15em; cursor: pointer; }
 .wap .wap-switch input[type=checkbox] {

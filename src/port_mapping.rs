@@ -8,7 +8,7 @@ mod nat_pmp;
 mod pcp;
 mod upnp;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -95,7 +95,9 @@ struct Shared {
     status: RefCell<Status>,
     /// Something else is wanted, or perhaps the network is another.
     changed: Notify,
-    ending: RefCell<bool>,
+    ending: Cell<bool>,
+    /// There is something to give back.
+    holds: Cell<bool>,
 }
 
 /// What an answer to PCP or NAT-PMP says.
@@ -113,7 +115,7 @@ struct Granted {
 /// Why a router granted nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Refusal {
-    /// It does not know this protocol.
+    /// It does not know this protocol, or opens no ports by it.
     Version,
     /// Any other reason, in words.
     Other(&'static str),
@@ -154,12 +156,11 @@ impl PortMapping {
 
     /// Gives all ports back. What a router does not hear lapses soon by itself.
     pub fn end(self) -> impl Future<Output = ()> {
-        self.shared.ending.replace(true);
+        self.shared.ending.set(true);
         self.want(Vec::new());
         async move {
             let mut task = self.task;
-            let holds = self.shared.status.borrow().grants();
-            if !holds || timeout(END, &mut task).await.is_err() {
+            if !self.shared.holds.get() || timeout(END, &mut task).await.is_err() {
                 task.abort();
             }
         }

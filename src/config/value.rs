@@ -12,7 +12,6 @@ use log::LevelFilter;
 use super::budget::Day;
 use super::problem::did_you_mean;
 use super::{Auto, Bytes, Decoy, Gate, Host, HostPort, Hours, Period, ProxyHeader};
-use crate::address::{Range, range};
 
 /// A value, or what is allowed.
 type Parsed<T> = Result<T, String>;
@@ -165,10 +164,7 @@ pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
     if let Some(HostPort { host, port }) = split(text)
         && let Host::Address(ip) = host
         && let ip = ip.to_canonical()
-        && matches!(
-            range(ip),
-            Some(Range::Loopback | Range::Private | Range::UniqueLocal)
-        )
+        && is_at_home(ip)
     {
         if ip.is_loopback() && matches!(port.get(), 80 | 443) {
             return Err("LuCI answers there, which must not be reached from outside".into());
@@ -180,6 +176,13 @@ pub(super) fn decoy(text: &str) -> Parsed<Decoy> {
          192.168.1.10:80, is allowed"
             .into(),
     )
+}
+
+fn is_at_home(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback(),
+    }
 }
 
 /// The name of a firewall zone, safe in any shell.

@@ -42,8 +42,16 @@ pub(super) struct Mapper {
     protocol: Protocol,
     /// Whom to ask by UPnP, once it is found.
     connection: Option<Connection>,
-    /// What was granted there, each with the port that people use.
-    held: Vec<(Wanted, u16)>,
+    held: Vec<Held>,
+}
+
+/// A port that was granted, and is to be given back.
+#[derive(Clone, Copy)]
+struct Held {
+    wanted: Wanted,
+    /// What people use.
+    external: u16,
+    by: Protocol,
 }
 
 impl Mapper {
@@ -61,7 +69,7 @@ impl Mapper {
     /// Asks again and again, until it is to end and has given all back.
     pub(super) async fn keep(mut self) {
         loop {
-            let is_last = *self.shared.ending.borrow();
+            let is_last = self.shared.ending.get();
             let mut status = Status::default();
             let pause = match self.ask(&mut status).await {
                 Ok(pause) => pause,
@@ -94,10 +102,7 @@ impl Mapper {
         };
         let path = Path { gateway, own };
         if self.path != Some(path) {
-            self.path = Some(path);
-            self.protocol = Protocol::Pcp;
-            self.connection = None;
-            self.held.clear();
+            self.begin_anew(path).await;
         }
         if range(own.into()).is_none() {
             // Nothing translates: people reach this machine itself.
@@ -105,32 +110,28 @@ impl Mapper {
         }
 
         let wanted = self.shared.wanted.borrow().clone();
-        let is_surplus = |(held, _): &(Wanted, u16)| !wanted.contains(held);
-        while let Some(surplus) = self.held.iter().position(is_surplus) {
-            let (surplus, external) = self.held.swap_remove(surplus);
-            let surplus = Wanted {
-                external,
-                ..surplus
-            };
-            let _ = self.map(&socket, path, surplus, 0).await?;
-        }
         let mut pause = Duration::from_secs((LIFETIME / 2).into());
+        let is_surplus = |held: &mut Held| !wanted.contains(&held.wanted);
+        for surplus in self.held.extract_if(.., is_surplus).collect::<Vec<_>>() {
+            if self.give_back(&socket, path, surplus).await.is_err() {
+                self.held.push(surplus);
+                pause = RETRY;
+            }
+        }
         for wanted in wanted {
-            let held = self.held.iter().position(|(held, _)| *held == wanted);
-            let held = held.map(|index| self.held.swap_remove(index));
+            let held = self.held.iter().find(|held| held.wanted == wanted);
             // A renewal names what was granted (RFC 6886 3.7, RFC 6887 11.2.1).
-            let external = held.map_or(wanted.external, |(_, granted)| granted);
+            let external = held.map_or(wanted.external, |held| held.external);
             let asked = Wanted { external, ..wanted };
-            let answer = match self.map(&socket, path, asked, LIFETIME).await {
+            let answer = match self.map(&socket, path, asked).await {
                 // It does answer, but not to all.
                 Err(error) if is_silence(&error) && status.grants() => Err("it does not answer"),
-                Err(error) => {
-                    self.held.extend(held);
-                    return Err(error);
+                answer => {
+                    let answer = answer?;
+                    status.protocol = Some(self.protocol);
+                    answer
                 }
-                Ok(answer) => answer,
             };
-            status.protocol = Some(self.protocol);
             let mut port = PortStatus {
                 port: wanted.external,
                 internal_port: wanted.internal,
@@ -143,7 +144,12 @@ impl Mapper {
                     status.external = status.external.or(granted.external);
                     let half = Duration::from_secs((granted.lifetime / 2).into());
                     pause = pause.min(half).max(RENEWAL_LEAST);
-                    self.held.push((wanted, granted.external_port));
+                    self.held.retain(|held| held.wanted != wanted);
+                    self.held.push(Held {
+                        wanted,
+                        external: granted.external_port,
+                        by: self.protocol,
+                    });
                 }
                 Err(refusal) => {
                     port.error = Some(refusal.to_owned());
@@ -153,28 +159,58 @@ impl Mapper {
             status.ports.push(port);
         }
         // PCP says it with each port.
-        if !status.ports.is_empty() && self.protocol != Protocol::Pcp {
-            status.external = if let Some(connection) = &self.connection {
-                connection.external().await?
-            } else {
-                let answer = exchange(&socket, &nat_pmp::EXTERNAL, &nat_pmp::external).await?;
-                answer.ok().and_then(|granted| granted.external)
-            };
+        match (status.protocol, &self.connection) {
+            (Some(Protocol::NatPmp), _) => {
+                let answer = exchange(&socket, &nat_pmp::EXTERNAL, &nat_pmp::external).await;
+                let address = answer.ok().and_then(Result::ok);
+                status.external = address.and_then(|granted| granted.external);
+            }
+            (Some(Protocol::Upnp), Some(connection)) => {
+                status.external = connection.external().await.ok().flatten();
+            }
+            _ => {}
         }
         Ok(pause)
     }
 
-    /// Asks for a port, or with a lifetime of nothing gives it back: by the protocol that was answered
-    /// last, and from there on by each that is left.
-    async fn map(
-        &mut self,
-        socket: &UdpSocket,
-        path: Path,
-        wanted: Wanted,
-        lifetime: u32,
-    ) -> io::Result<Answer> {
+    /// Goes another way from now on. What UPnP has granted on the one before would lead there for longer
+    /// than is good.
+    async fn begin_anew(&mut self, path: Path) {
+        let before = self.path.replace(path);
+        self.protocol = Protocol::Pcp;
+        let held = std::mem::take(&mut self.held);
+        if let Some(connection) = self.connection.take()
+            && before.is_some_and(|before| before.gateway == path.gateway)
+        {
+            for held in held.iter().filter(|held| held.by == Protocol::Upnp) {
+                let _ = connection.unmap(held.external).await;
+            }
+        }
+    }
+
+    /// Gives a port back, by the protocol that granted it.
+    async fn give_back(&self, socket: &UdpSocket, path: Path, held: Held) -> io::Result<()> {
+        let wanted = held.wanted;
+        match (held.by, &self.connection) {
+            (Protocol::Pcp, _) => {
+                let request = pcp::request(path.own, &self.nonce, wanted, 0);
+                let parse = |bytes: &[u8]| pcp::answer(bytes, &self.nonce, wanted);
+                exchange(socket, &request, &parse).await.map(drop)
+            }
+            (Protocol::NatPmp, _) => {
+                let request = nat_pmp::request(wanted, 0);
+                let parse = |bytes: &[u8]| nat_pmp::answer(bytes, wanted);
+                exchange(socket, &request, &parse).await.map(drop)
+            }
+            (Protocol::Upnp, Some(connection)) => connection.unmap(held.external).await,
+            (Protocol::Upnp, None) => Ok(()),
+        }
+    }
+
+    /// Asks for a port, by the protocol that was answered last, and from there on by each that is left.
+    async fn map(&mut self, socket: &UdpSocket, path: Path, wanted: Wanted) -> io::Result<Answer> {
         if self.protocol == Protocol::Pcp {
-            let request = pcp::request(path.own, &self.nonce, wanted, lifetime);
+            let request = pcp::request(path.own, &self.nonce, wanted, LIFETIME);
             let parse = |bytes: &[u8]| pcp::answer(bytes, &self.nonce, wanted);
             if let Some(answer) = understood(exchange(socket, &request, &parse).await)? {
                 return Ok(answer);
@@ -182,37 +218,35 @@ impl Mapper {
             self.protocol = Protocol::NatPmp;
         }
         if self.protocol == Protocol::NatPmp {
-            let request = nat_pmp::request(wanted, lifetime);
+            let request = nat_pmp::request(wanted, LIFETIME);
             let parse = |bytes: &[u8]| nat_pmp::answer(bytes, wanted);
             if let Some(answer) = understood(exchange(socket, &request, &parse).await)? {
                 return Ok(answer);
             }
             self.protocol = Protocol::Upnp;
         }
-        let answer = self.map_by_upnp(path, wanted, lifetime).await;
+        let answer = self.map_by_upnp(path, wanted).await;
         if answer.is_err() {
             // It may be another router by now, or know more than it did.
             self.protocol = Protocol::Pcp;
-            self.connection = None;
         }
         answer
     }
 
-    async fn map_by_upnp(
-        &mut self,
-        path: Path,
-        wanted: Wanted,
-        lifetime: u32,
-    ) -> io::Result<Answer> {
-        let connection = match &self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(Connection::find(path).await?),
-        };
-        connection.map(wanted, lifetime).await
+    async fn map_by_upnp(&mut self, path: Path, wanted: Wanted) -> io::Result<Answer> {
+        if let Some(connection) = &self.connection
+            && let Ok(answer) = connection.map(wanted, LIFETIME).await
+        {
+            return Ok(answer);
+        }
+        // It may have started again, and be elsewhere since.
+        let connection = self.connection.insert(Connection::find(path).await?);
+        connection.map(wanted, LIFETIME).await
     }
 
     /// Makes it known; the log has what changed.
     fn tell(&self, status: &Status) {
+        self.shared.holds.set(!self.held.is_empty());
         let before = self.shared.status.replace(status.clone());
         if before == *status {
             return;
@@ -258,10 +292,14 @@ fn understood(answer: io::Result<Said>) -> io::Result<Option<Answer>> {
     }
 }
 
+/// Whether nobody answered, or a firewall did.
 fn is_silence(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::TimedOut
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
     )
 }
 

@@ -61,11 +61,11 @@ pub(super) fn answer(bytes: &[u8], wanted: Wanted) -> Option<Said> {
 fn refusal(result: u16) -> Option<Refusal> {
     Some(match result {
         0 => return None,
-        1 => Refusal::Version,
+        // This version, or that it is to open a port.
+        1 | 5 => Refusal::Version,
         2 => Refusal::Other("it does not allow that"),
         3 => Refusal::Other("it is not on the Internet itself"),
         4 => Refusal::Other("it has no room for more"),
-        5 => Refusal::Other("it opens no ports"),
         _ => Refusal::Other("it refuses"),
     })
 }

@@ -42,7 +42,8 @@ pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Said
     if opcode != ANSWER | MAP {
         return None;
     }
-    if version != VERSION || result == 1 {
+    // Or that it opens no ports (7.4).
+    if version != VERSION || matches!(result, 1 | 4) {
         return Some(Err(Refusal::Version));
     }
     let is_ours = bytes.get(24..36)? == nonce
@@ -66,7 +67,6 @@ pub(super) fn answer(bytes: &[u8], nonce: &Nonce, wanted: Wanted) -> Option<Said
 fn words(result: u8) -> &'static str {
     match result {
         2 => "it does not allow that",
-        4 => "it opens no ports",
         7 => "it is not on the Internet itself",
         8 | 10 => "it has no room for more",
         11 => "it cannot give that port away",

@@ -59,17 +59,14 @@ impl Connection {
         Ok(address.filter(|address: &Ipv4Addr| !address.is_unspecified()))
     }
 
-    /// Asks for a port for `lifetime` seconds (2.4.16); with none, gives it back (2.4.17).
+    /// Gives a port back (2.4.17).
+    pub(super) async fn unmap(&self, external: u16) -> io::Result<()> {
+        let port = message::port(external);
+        self.call("DeletePortMapping", &port).await.map(drop)
+    }
+
+    /// Asks for a port for `lifetime` seconds (2.4.16).
     pub(super) async fn map(&self, wanted: Wanted, lifetime: u32) -> io::Result<Answer> {
-        if lifetime == 0 {
-            self.call("DeletePortMapping", &message::port(wanted.external))
-                .await?;
-            return Ok(Ok(Granted {
-                external_port: 0,
-                external: None,
-                lifetime,
-            }));
-        }
         let (mut external_port, mut lease) = (wanted.external, lifetime);
         loop {
             let arguments = message::mapping(external_port, self.path.own, wanted.internal, lease);
@@ -109,7 +106,7 @@ async fn search(Path { gateway, own }: Path) -> io::Result<Place> {
     let ask = async || {
         // Firewalls let in what comes from where we asked; and some routers hear the group alone.
         for host in [gateway, GROUP] {
-            socket.send_to(message::SEARCH, (host, PORT)).await?;
+            let _ = socket.send_to(message::SEARCH, (host, PORT)).await;
         }
         Ok(())
     };
@@ -134,10 +131,12 @@ async fn exchange(gateway: Ipv4Addr, port: u16, request: &str) -> io::Result<Str
     let exchange = async {
         let mut stream = TcpStream::connect(SocketAddrV4::new(gateway, port)).await?;
         stream.write_all(request.as_bytes()).await?;
-        stream.take(ANSWER_MAX).read_to_end(&mut answer).await
+        let mut stream = stream.take(ANSWER_MAX);
+        // Some say all and do not hang up.
+        while stream.read_buf(&mut answer).await? > 0 && !message::is_whole(&answer) {}
+        io::Result::Ok(())
     };
     let ended = timeout(PATIENCE, exchange).await;
-    // Some say all and do not hang up.
     if answer.is_empty() {
         ended??;
     }

@@ -236,11 +236,73 @@ fn a_fussy_router_that_knows_upnp_is_asked_as_it_wants() {
     let link = daemon.ask("share", &[]).success();
     let expected = format!("host={OUTSIDE}&chatPort=10443&mediaPort=587&");
     assert!(link.contains(&expected), "{link}");
-    let open = [(587, 10587), (10443, 10443)];
-    assert_eq!(fussy.open(), open);
+    assert_eq!(fussy.open(), open_for(OWN));
     daemon.terminate();
     daemon.wait();
     assert_eq!(fussy.open(), []);
+}
+
+#[test]
+fn what_a_router_opened_for_good_is_given_back_whatever_came_between() {
+    let (home, machine) = Home::with_machine();
+    let fussy = FussyGateway::start(&home.gateway);
+    let echo = machine.inside(StandIn::echo);
+    let setup = setup(&echo).main("port_mapping", 1);
+    let start = || {
+        let daemon = Daemon::start_under(&machine.prefix(), &setup);
+        daemon.until("both are granted", |status| {
+            granted(&status.0["port_mapping"]) == [10443, 587]
+        });
+        daemon
+    };
+
+    // It does not understand that one of them is given back.
+    let mut daemon = start();
+    fussy.be_busy("DeletePortMapping", 1);
+    daemon.terminate();
+    daemon.wait();
+    assert_eq!(fussy.open().len(), 1, "{:?}", fussy.open());
+
+    // It has something else to do when it is asked again, and is not found anew.
+    let mut daemon = start();
+    fussy.be_busy("AddPortMapping", 99);
+    daemon.reload(&setup);
+    daemon.until("it is told", |status| {
+        status.0["port_mapping"]["error"].is_string()
+    });
+    assert_eq!(fussy.open(), open_for(OWN));
+    daemon.terminate();
+    daemon.wait();
+    assert_eq!(fussy.open(), []);
+
+    // The machine has another address meanwhile.
+    fussy.be_busy("", 0);
+    let mut daemon = start();
+    machine.ip("addr flush dev wan");
+    machine.ip("addr add 192.168.178.33/24 dev wan");
+    machine.ip(&format!("route add default via {GATEWAY}"));
+    let moved = open_for("192.168.178.33");
+    Home::until("they lead there", || fussy.open() == moved);
+    daemon.terminate();
+    daemon.wait();
+    assert_eq!(fussy.open(), []);
+}
+
+#[test]
+fn a_router_whose_firewall_turns_pcp_away_is_asked_by_upnp() {
+    let (home, machine) = Home::with_machine();
+    let _gateway = home.start_gateway(UPNP, ANYTHING);
+    home.gateway.tool(&[
+        "nft",
+        "add table inet wall; add chain inet wall input { type filter hook input priority filter; }; \
+         add rule inet wall input udp dport 5351 reject with icmp type admin-prohibited",
+    ]);
+    let echo = machine.inside(StandIn::echo);
+    let setup = setup(&echo).main("port_mapping", 1);
+    let daemon = Daemon::start_under(&machine.prefix(), &setup);
+    daemon.until("both ports are open", |status| {
+        granted(&status.0["port_mapping"]) == [443, 587]
+    });
 }
 
 #[test]
@@ -278,6 +340,11 @@ fn setup(echo: &StandIn) -> Setup {
         .with(listener_on(587, "media_in", "media"))
         .with(upstream("chat", echo.address(), "none"))
         .with(upstream("media", echo.address(), "none"))
+}
+
+/// What the fussy gateway opens.
+fn open_for(client: &str) -> [fussy_gateway::Open; 2] {
+    [(587, 10587), (10443, 10443)].map(|(port, internal)| (port, internal, client.to_owned()))
 }
 
 /// The public ports that were granted.

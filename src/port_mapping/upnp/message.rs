@@ -131,6 +131,14 @@ pub(super) fn error(body: &str) -> Option<u16> {
     Some(code.trim().parse().unwrap_or_default())
 }
 
+/// Whether an answer over HTTP has all that it needs, be it a description or what was called for.
+pub(super) fn is_whole(answer: &[u8]) -> bool {
+    let body = body(answer);
+    ["root", "Envelope"]
+        .iter()
+        .any(|name| element(&body, name).is_some())
+}
+
 /// What an answer over HTTP says, without its head.
 pub(super) fn body(answer: &[u8]) -> String {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

@@ -25,8 +25,18 @@ const DESCRIPTION: &str = r#"<?xml version="1.0"?>
 
 pub struct FussyGateway {
     end: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<(u16, u16)>>>,
+    state: Arc<Mutex<State>>,
 }
+
+#[derive(Default)]
+struct State {
+    open: Vec<Open>,
+    /// An action to which so many times something else is answered.
+    busy: (&'static str, u32),
+}
+
+/// A public port, and to which port of whom it leads.
+pub type Open = (u16, u16, String);
 
 impl FussyGateway {
     pub fn start(place: &Namespace) -> Self {
@@ -39,7 +49,7 @@ impl FussyGateway {
         });
         let port = listener.local_addr().unwrap().port();
         let end = Arc::new(AtomicBool::new(false));
-        let open = Arc::new(Mutex::new(Vec::new()));
+        let state = Arc::<Mutex<State>>::default();
 
         let ended = end.clone();
         heard
@@ -61,7 +71,7 @@ impl FussyGateway {
             }
         });
 
-        let (ended, opened) = (end.clone(), open.clone());
+        let (ended, known) = (end.clone(), state.clone());
         listener.set_nonblocking(true).unwrap();
         thread::spawn(move || {
             while !ended.load(Ordering::Relaxed) {
@@ -70,18 +80,23 @@ impl FussyGateway {
                     continue;
                 };
                 stream.set_nonblocking(false).unwrap();
-                let opened = opened.clone();
-                thread::spawn(move || answer(stream, &opened));
+                let known = known.clone();
+                thread::spawn(move || answer(stream, &known));
             }
         });
-        Self { end, open }
+        Self { end, state }
     }
 
-    /// The public ports that are open, each with the one of `OWN` to which it leads.
-    pub fn open(&self) -> Vec<(u16, u16)> {
-        let mut open = self.open.lock().unwrap().clone();
+    /// What is open.
+    pub fn open(&self) -> Vec<Open> {
+        let mut open = self.state.lock().unwrap().open.clone();
         open.sort_unstable();
         open
+    }
+
+    /// Has it answer something else to an action so many times.
+    pub fn be_busy(&self, action: &'static str, times: u32) {
+        self.state.lock().unwrap().busy = (action, times);
     }
 }
 
@@ -91,13 +106,18 @@ impl Drop for FussyGateway {
     }
 }
 
-fn answer(mut stream: TcpStream, open: &Mutex<Vec<(u16, u16)>>) {
+/// Answers, and hangs up when the other side has.
+fn answer(mut stream: TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let said = said(&mut reader, state);
+    let _ = stream.write_all(said.as_bytes());
+    let _ = reader.read_to_end(&mut Vec::new());
+}
+
+fn said(reader: &mut impl BufRead, state: &Mutex<State>) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap() == 0 {
-            return;
-        }
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
     }
     let length = head
         .lines()
@@ -109,58 +129,24 @@ fn answer(mut stream: TcpStream, open: &Mutex<Vec<(u16, u16)>>) {
 
     if head.starts_with("GET /device/description.xml ") {
         let (first, second) = DESCRIPTION.split_at(200);
-        let _ = write!(
-            stream,
+        return format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
              {:x}\r\n{first}\r\n{:X};x=y\r\n{second}\r\n0\r\n\r\n",
             first.len(),
             second.len(),
         );
-        // Until the other side has had enough.
-        let _ = reader.read_to_end(&mut Vec::new());
-        return;
     }
     let is_in_use = head.starts_with("POST /device/control?way=ppp&x=1 HTTP/1.1\r\n");
     let is_idle = head.starts_with("POST /device/control?way=ip HTTP/1.1\r\n");
     assert!(is_in_use || is_idle, "{head}");
     let (_, action) = head.split_once("Connection:1#").unwrap();
     let (action, _) = action.split_once('"').unwrap();
-    let argument = |name: &str| {
-        let (_, value) = body.split_once(&format!("<{name}>")).unwrap();
-        let (value, _) = value.split_once(&format!("</{name}>")).unwrap();
-        value.to_owned()
-    };
-    let number = |name: &str| argument(name).parse::<u16>().unwrap();
-    let said = match action {
-        "GetExternalIPAddress" => {
-            let address = if is_in_use { OUTSIDE } else { "0.0.0.0" };
-            Ok(format!(
-                "<NewExternalIPAddress>{address}</NewExternalIPAddress>"
-            ))
-        }
-        _ if is_idle => Err(501),
-        "AddPortMapping" if argument("NewLeaseDuration") != "0" => Err(725),
-        "AddPortMapping" if number("NewExternalPort") == 443 => Err(718),
-        "AddPortMapping" if number("NewExternalPort") == REFUSED => Err(606),
-        "AddPortMapping" => {
-            assert_eq!(
-                (argument("NewInternalClient"), argument("NewProtocol")),
-                (OWN.to_owned(), "TCP".to_owned())
-            );
-            let mapping = (number("NewExternalPort"), number("NewInternalPort"));
-            let mut open = open.lock().unwrap();
-            open.retain(|known| *known != mapping);
-            open.push(mapping);
-            Ok(String::new())
-        }
-        "DeletePortMapping" => {
-            let port = number("NewExternalPort");
-            open.lock().unwrap().retain(|(known, _)| *known != port);
-            Ok(String::new())
-        }
-        _ => Err(401),
-    };
-    let (status, said) = match said {
+    let mut state = state.lock().unwrap();
+    if state.busy.0 == action && state.busy.1 > 0 {
+        state.busy.1 -= 1;
+        return "HTTP/1.1 503 Service Unavailable\r\n\r\n<root>busy</root>".to_owned();
+    }
+    let (status, said) = match done(action, &body, is_in_use, &mut state.open) {
         Ok(said) => (
             "200 OK",
             format!("<u:{action}Response xmlns:u=\"urn\">{said}</u:{action}Response>"),
@@ -172,8 +158,48 @@ fn answer(mut stream: TcpStream, open: &Mutex<Vec<(u16, u16)>>) {
             ),
         ),
     };
-    let _ = write!(
-        stream,
+    format!(
         "HTTP/1.1 {status}\r\n\r\n<?xml version=\"1.0\"?><s:Envelope><s:Body>{said}</s:Body></s:Envelope>"
-    );
+    )
+}
+
+/// Does what is asked for, or refuses with an error's code.
+fn done(action: &str, body: &str, is_in_use: bool, open: &mut Vec<Open>) -> Result<String, u16> {
+    let argument = |name: &str| {
+        let (_, value) = body.split_once(&format!("<{name}>")).unwrap();
+        let (value, _) = value.split_once(&format!("</{name}>")).unwrap();
+        value.to_owned()
+    };
+    let number = |name: &str| argument(name).parse::<u16>().unwrap();
+    match action {
+        "GetExternalIPAddress" => {
+            let address = if is_in_use { OUTSIDE } else { "0.0.0.0" };
+            Ok(format!(
+                "<NewExternalIPAddress>{address}</NewExternalIPAddress>"
+            ))
+        }
+        _ if !is_in_use => Err(501),
+        "AddPortMapping" if argument("NewLeaseDuration") != "0" => Err(725),
+        "AddPortMapping" => {
+            assert_eq!(argument("NewProtocol"), "TCP");
+            let client = argument("NewInternalClient");
+            let port = number("NewExternalPort");
+            let is_anothers = |open: &Open| open.0 == port && open.2 != client;
+            match port {
+                REFUSED => return Err(606),
+                443 => return Err(718),
+                _ if open.iter().any(is_anothers) => return Err(718),
+                _ => {}
+            }
+            open.retain(|known| known.0 != port);
+            open.push((port, number("NewInternalPort"), client));
+            Ok(String::new())
+        }
+        "DeletePortMapping" => {
+            let port = number("NewExternalPort");
+            open.retain(|known| known.0 != port);
+            Ok(String::new())
+        }
+        _ => Err(401),
+    }
 }

@@ -296,10 +296,9 @@ impl Daemon {
 
     /// What the budget goes by.
     fn look(&self) -> Look {
-        let unix = Timestamp::now().0.unix_timestamp();
         Look {
-            unix,
-            offset: self.today.utc_offset(unix),
+            unix: Timestamp::now().0.unix_timestamp(),
+            zone: self.today.zone(),
             uptime: self.started.elapsed().as_secs(),
             carried: self.carried,
         }

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use self::calendar::{begin, is_open, next_open, number};
 use self::home::Home;
 use self::used::Used;
+use super::zone::Zone;
 use crate::allowance::{LINE, Pause};
 use crate::config::Budget;
 use crate::control::BudgetStatus;
@@ -44,8 +45,8 @@ pub(super) struct Keeper {
 pub(super) struct Look {
     /// Seconds since 1970, in UTC.
     pub(super) unix: i64,
-    /// How far the router's time is ahead of that.
-    pub(super) offset: i64,
+    /// The router's.
+    pub(super) zone: Zone,
     /// Seconds since the start.
     pub(super) uptime: u64,
     /// What was carried since the start.
@@ -126,7 +127,7 @@ impl Keeper {
     pub(super) fn status(&self) -> BudgetStatus {
         let local = self.look.local();
         let next = number(&self.budget, local).saturating_add(1);
-        let unix = |local: i64| local.saturating_sub(self.look.offset);
+        let unix = |local| self.look.zone.unix(local);
         BudgetStatus {
             pause: self.pause.map(|(pause, _)| pause),
             until: self.pause.map(|(_, until)| calendar::text(until)),
@@ -202,7 +203,7 @@ async fn share_out(rate: NonZeroU64, mut home: Option<Home>) {
 impl Look {
     /// Seconds since 1970 as the router's clock shows them to its owner.
     fn local(&self) -> i64 {
-        self.unix.saturating_add(self.offset)
+        self.unix.saturating_add(self.zone.offset(self.unix))
     }
 }
 

@@ -77,7 +77,8 @@ impl Daemon {
     }
 
     /// Takes a sample of what the workers have counted, looks whether more may be carried, forgets who
-    /// has left, and tries again to keep a certificate that could not be kept. To be called every [`INTERVAL`](super::INTERVAL).
+    /// has left, and tries again to keep a certificate that could not be kept. To be called every
+    /// [`INTERVAL`](super::INTERVAL).
     pub fn sample(&mut self, reports: &[Report]) {
         let carried = carried(reports);
         self.look_at_clock(carried);

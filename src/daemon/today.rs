@@ -46,9 +46,9 @@ impl Today {
         self.zone = zone.unwrap_or_default();
     }
 
-    /// How far the router's clock is ahead of UTC at `unix`, in seconds.
-    pub(super) fn utc_offset(&self, unix: i64) -> i64 {
-        self.zone.offset(unix)
+    /// The router's zone.
+    pub(super) fn zone(&self) -> Zone {
+        self.zone
     }
 
     /// Looks at the clock: `unix` seconds since 1970 in UTC, `uptime` seconds since the start and
@@ -60,7 +60,7 @@ impl Today {
     ///
     /// Whether a day has begun.
     pub(super) fn look(&mut self, unix: i64, uptime: u64, carried: Carried) -> bool {
-        let local = unix.saturating_add(self.utc_offset(unix));
+        let local = unix.saturating_add(self.zone.offset(unix));
         let (day, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
         let before = self.day.replace(day);
         let counted = uptime.saturating_sub(self.begin);

@@ -6,14 +6,14 @@ use time::{Date, Month, OffsetDateTime};
 const DAY: i64 = 24 * 60 * 60;
 
 /// A value of `TZ` that says all itself (POSIX.1-2024, Base Definitions, 8.3). UTC by default.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Zone {
     /// Seconds ahead of UTC.
     standard: i64,
     summer: Option<Summer>,
 }
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Summer {
     /// Seconds ahead of UTC.
     offset: i64,
@@ -22,14 +22,14 @@ struct Summer {
 }
 
 /// When a year's clocks change.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Change {
     day: Day,
     /// Seconds after that day's midnight, as the clock shows them before it changes.
     second: i64,
 }
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Day {
     /// The number of a day, from 0.
     Ordinal(i64),
@@ -58,6 +58,13 @@ impl Zone {
             Some(Summer::parse(&mut rest, standard)?)
         };
         rest.is_empty().then_some(Self { standard, summer })
+    }
+
+    /// Seconds since 1970 when clocks show `local`. Of an hour that comes twice that is the second time,
+    /// of one that is left out the hour after.
+    pub(super) fn unix(&self, local: i64) -> i64 {
+        let near = self.offset(local.saturating_sub(self.standard));
+        local.saturating_sub(self.offset(local.saturating_sub(near)))
     }
 
     /// Seconds ahead of UTC at `unix`, which is seconds since 1970.
@@ -296,6 +303,14 @@ mod tests {
         for (change, before, after) in [(1_774_746_000, 3600, 7200), (1_792_890_000, 7200, 3600)] {
             assert_eq!(berlin.offset(change - 1), before);
             assert_eq!(berlin.offset(change), after);
+            for unix in [
+                change - 7_200,
+                change - 3_601,
+                change + 3_600,
+                change + 7_200,
+            ] {
+                assert_eq!(berlin.unix(unix + berlin.offset(unix)), unix);
+            }
         }
     }
 

@@ -272,8 +272,22 @@ fn what_is_used_up_comes_back_with_the_next_period_within_the_hours() {
     keeper.look.unix = at(10, 8);
     assert_eq!(keeper.find_pause(), Some((Pause::Hours, at(11, 7))));
     // The router's own time.
-    keeper.look.offset = -3_600;
+    keeper.look.zone = Zone::parse("ONE1").unwrap();
     assert_eq!(keeper.find_pause(), None);
+}
+
+#[test]
+fn what_comes_back_after_a_change_of_clocks_comes_when_they_say_so() {
+    let mut keeper = Keeper::new();
+    keeper.budget.period = Period::Month;
+    keeper.look = Look {
+        // 2026-03-25, 12:00 UTC.
+        unix: 1_774_440_000,
+        zone: Zone::parse("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
+        ..Look::default()
+    };
+    // 2026-03-31, 22:00 UTC.
+    assert_eq!(keeper.status().anew_unix, 1_774_994_400);
 }
 
 prop_compose! {

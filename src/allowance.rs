@@ -16,7 +16,7 @@ pub static LINE: Allowance = Allowance::new();
 /// What one turn brings at most, in bytes; all have the same.
 pub const TURN: usize = 32 * 1024;
 
-const TWO_TURNS: u64 = 2 * TURN as u64;
+const FOUR_TURNS: u64 = 4 * TURN as u64;
 
 /// Reads of less than this are messages. They wait for nobody, and are paid for by those that move
 /// more.
@@ -219,11 +219,11 @@ impl Turns {
         self.call();
     }
 
-    /// How far below zero it may get by those who wait for nobody: a quarter of a second, but more than
-    /// a turn, or each would keep them waiting.
+    /// How far below zero it may get by those who wait for nobody: a quarter of a second, but at a low rate
+    /// what the turn of one and the messages of many take who begin at once.
     fn deepest(&self) -> i64 {
         let quarter = self.rate.map_or(0, |rate| rate.get() / 4);
-        0_i64.saturating_sub_unsigned(quarter.max(TWO_TURNS))
+        0_i64.saturating_sub_unsigned(quarter.max(FOUR_TURNS))
     }
 
     fn queue(&mut self, cx: &Context<'_>) -> Ticket {

@@ -56,6 +56,7 @@ pub mod paths;
 pub mod port_mapping;
 pub mod proxy_header;
 pub mod relay;
+mod routes;
 pub mod sandbox;
 pub mod seldom;
 pub mod session;

@@ -9,12 +9,16 @@ const MOST: u64 = 16 * 1024;
 
 /// Whether the init script runs us, which hands over the time zone always.
 pub(super) fn is_service(configuration: Option<&Path>) -> bool {
-    configuration.is_some_and(|path| path.with_file_name("zone").is_file())
+    is_there(configuration, "zone")
 }
 
 /// Whether the init script was told to keep no history, of a service that is switched off.
 pub(super) fn forgets(configuration: Option<&Path>) -> bool {
-    configuration.is_some_and(|path| path.with_file_name("forget").is_file())
+    is_there(configuration, "forget")
+}
+
+fn is_there(configuration: Option<&Path>, name: &str) -> bool {
+    configuration.is_some_and(|path| path.with_file_name(name).is_file())
 }
 
 /// The text of the file `name` beside the `configuration`; nothing where there is none.

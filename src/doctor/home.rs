@@ -1,6 +1,6 @@
 //! Looks at the proxy of this machine from within: what the daemon knows of itself, and root of the
-//! router, in, one [`Step`] after the other out, and then what a phone would see at the ports that the daemon listens on.
-//! What is outside of it, as the port at the provider's end, it cannot see.
+//! router, in, one [`Step`] after the other out, and then what a phone would see at the ports that the
+//! daemon listens on. What is outside of it, as the port at the provider's end, it cannot see.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::{Done, Failed, Step, Steps, router};
 use crate::control::{CertificateStatus, ListenerStatus, Status, Whose};
+use crate::routes;
 use crate::share::{Form, find};
 use crate::upstream::Health;
 
@@ -32,9 +33,9 @@ pub async fn examine(status: &Status, facts: &str, report: impl FnMut(Step)) {
         tell("certificate", Ok(certificate(shown, now)));
     }
     tell("address", address(status));
-    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let table = fs::read_to_string(routes::IPV4).unwrap_or_default();
     let answers = router::answers(facts);
-    let mut route = route(&routes);
+    let mut route = route(routes::interface(routes::ipv4(&table)));
     if let (Ok(done), Some(_)) = (&mut route, &answers) {
         // What is known needs no guess.
         done.warning = None;
@@ -120,15 +121,10 @@ fn address(status: &Status) -> Result<Done<()>, Failed> {
     }
 }
 
-/// Whether answers leave by the way that people come in, as far as the table of routes tells
-/// (`proc_net(5)`): the device, the target and so on, in columns.
-fn route(table: &str) -> Result<Done<()>, Failed> {
-    let mut lines = table.lines().skip(1).map(str::split_ascii_whitespace);
-    let default = lines.find_map(|mut words| {
-        let device = words.next()?;
-        (words.next()? == "00000000").then_some(device)
-    });
-    let Some(device) = default else {
+/// Whether answers leave by the way that people come in, as far as the `device` of the default route
+/// tells.
+fn route(device: Option<&str>) -> Result<Done<()>, Failed> {
+    let Some(device) = device else {
         return Err(Failed::because("no default route", "the router is offline"));
     };
     let is_tunnel = ["tun", "tap", "wg", "zt", "tailscale", "ppp-vpn", "vpn"]
@@ -233,21 +229,14 @@ fn unbound() -> Failed {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Iface\tDestination\tGateway\tFlags\n";
-
     #[test]
     fn a_default_route_through_a_tunnel_is_told() {
-        let found = |lines: &str| {
-            route(&format!("{HEAD}{lines}")).map(|done| (done.what, done.warning.is_some()))
-        };
+        let found = |device| route(device).map(|done| (done.what, done.warning.is_some()));
         let by = |device: &str, warns| Ok((format!("by {device}"), warns));
         let told = |found: Result<_, Failed>| found.map_err(|failed| failed.what);
-        assert_eq!(
-            told(found("eth1\t0001A8C0\t00000000\nwan\t00000000\t0101A8C0\n")),
-            by("wan", false)
-        );
-        assert_eq!(told(found("wg0\t00000000\t00000000\n")), by("wg0", true));
-        assert_eq!(told(found("")), Err("no default route".to_owned()));
+        assert_eq!(told(found(Some("wan"))), by("wan", false));
+        assert_eq!(told(found(Some("wg0"))), by("wg0", true));
+        assert_eq!(told(found(None)), Err("no default route".to_owned()));
     }
 
     #[test]

@@ -4,27 +4,20 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 
-/// Of linux/route.h: `RTF_UP` and `RTF_GATEWAY`.
-const BY_GATEWAY: u32 = 3;
+use crate::routes;
 
-/// Where everything goes that has no route of its own (`proc_pid_net(5)`).
+/// Where everything goes that has no route of its own.
 pub(super) fn find() -> io::Result<Ipv4Addr> {
-    let routes = fs::read_to_string("/proc/net/route")?;
-    let best = routes.lines().filter_map(default_route).min();
-    best.map(|(_, gateway)| gateway)
-        .ok_or_else(|| io::Error::other("no router is in front of this machine"))
+    let table = fs::read_to_string(routes::IPV4)?;
+    best(&table).ok_or_else(|| io::Error::other("no router is in front of this machine"))
 }
 
-/// The metric and the gateway of a line, where it is that of a default route.
-fn default_route(line: &str) -> Option<(u32, Ipv4Addr)> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    let mut next = || fields.next();
-    let hex = |text: &str| u32::from_str_radix(text, 16).ok();
-    let (to, gateway, flags) = (hex(next()?)?, hex(next()?)?, hex(next()?)?);
-    let (_, _, metric, mask) = (next()?, next()?, next()?.parse().ok()?, hex(next()?)?);
-    // The kernel prints addresses, which are in network order, as numbers of its own.
-    let gateway = Ipv4Addr::from(gateway.to_ne_bytes());
-    (to == 0 && mask == 0 && flags & BY_GATEWAY == BY_GATEWAY).then_some((metric, gateway))
+fn best(table: &str) -> Option<Ipv4Addr> {
+    let routes = routes::ipv4(table);
+    let (_, gateway) = routes
+        .filter_map(|route| Some((route.metric, route.gateway?)))
+        .min()?;
+    Some(gateway)
 }
 
 #[cfg(test)]
@@ -50,8 +43,6 @@ mod tests {
             line(0, gateway(4), 3, 0, 128),
             "nonsense\n".to_owned(),
         ];
-        let found = lines.concat();
-        let best = found.lines().filter_map(default_route).min();
-        assert_eq!(best, Some((10, Ipv4Addr::new(192, 168, 178, 1))));
+        assert_eq!(best(&lines.concat()), Some(Ipv4Addr::new(192, 168, 178, 1)));
     }
 }

@@ -2,14 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{SOURCE, connect_from};
 use crate::support::daemon::Daemon;
+use crate::support::dnsmasq::dnsmasq;
 use crate::support::namespace::Namespace;
-use crate::support::process::Process;
 use crate::support::setup::{Setup, listener, upstream};
 use crate::support::stand_in::{StandIn, echo};
 
@@ -50,21 +49,8 @@ fn dns_that_is_dead_at_start_heals_without_a_restart() {
         "the status does not say what is wrong: {error}"
     );
 
-    let mut words = network.prefix();
-    words.extend([
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--no-resolv",
-        "--no-hosts",
-        "--conf-file=/dev/null",
-    ]);
-    words.extend([
-        "--listen-address=127.0.0.1",
-        "--bind-interfaces",
-        "--address=/chat.whatsapp.test/127.0.0.1",
-    ]);
-    words.extend(["--user=root", "--pid-file="]);
-    let mut dnsmasq = Process::start(Command::new(words[0]).args(&words[1..]));
+    let answer = "--address=/chat.whatsapp.test/127.0.0.1";
+    let mut dnsmasq = dnsmasq(&network, &["--listen-address=127.0.0.1", answer]);
 
     // A minute is the time between two tries where nothing asks for more.
     let deadline = Instant::now() + Duration::from_secs(90);

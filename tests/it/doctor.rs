@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::authority::{ECDSA, Pair, self_signed, signed_by};
 use crate::support::daemon::{Daemon, WAPROXY};
+use crate::support::dnsmasq::dnsmasq;
 use crate::support::faketime;
 use crate::support::folder::Folder;
 use crate::support::namespace::Namespace;
 use crate::support::port;
-use crate::support::process::{Ended, Process, run_within};
+use crate::support::process::{Ended, run_within};
 use crate::support::resolver::{Record, Resolver};
 use crate::support::setup::{Section, Setup, listener, upstream};
 use crate::support::stand_in::{BlackHole, StandIn, refusing};
@@ -596,21 +597,12 @@ fn what_this_router_s_dns_makes_of_whatsapp_s_names_is_told() {
     resolver.say(NAME, &[Record::Address("192.168.1.5".parse().unwrap())]);
     look(&network, "failed", "gives private addresses");
 
-    let mut words = network.prefix();
-    words.extend([
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--no-resolv",
-        "--no-hosts",
-        "--conf-file=/dev/null",
+    let options = [
         "--listen-address=127.0.0.2",
-        "--bind-interfaces",
         "--server=127.0.0.1",
         "--stop-dns-rebind",
-        "--user=root",
-        "--pid-file=",
-    ]);
-    let _dnsmasq = Process::start(Command::new(words[0]).args(&words[1..]));
+    ];
+    let _dnsmasq = dnsmasq(&network, &options);
     network.write_etc("resolv.conf", "nameserver 127.0.0.2\n");
     look(&network, "failed", "against rebinding, swallows the answer");
 

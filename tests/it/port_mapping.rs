@@ -148,10 +148,7 @@ fn a_router_that_knows_nat_pmp_alone_is_asked_so_and_what_it_refuses_is_told() {
     let (home, machine) = Home::with_machine();
     let old = OldGateway::start(&home.gateway);
     let echo = machine.inside(StandIn::echo);
-    let setup = setup(&echo)
-        .main("port_mapping", 1)
-        .with(listener_on(REFUSED, "refused", "media"));
-    let mut daemon = Daemon::start_under(&machine.prefix(), &setup);
+    let mut daemon = Daemon::start_under(&machine.prefix(), &with_refused(&echo));
     let status = daemon.until("two ports are granted", |status| {
         granted(&status.0["port_mapping"]) == [1443, 1587]
     });
@@ -222,10 +219,7 @@ fn a_fussy_router_that_knows_upnp_is_asked_as_it_wants() {
     let (home, machine) = Home::with_machine();
     let fussy = FussyGateway::start(&home.gateway);
     let echo = machine.inside(StandIn::echo);
-    let setup = setup(&echo)
-        .main("port_mapping", 1)
-        .with(listener_on(REFUSED, "refused", "media"));
-    let mut daemon = Daemon::start_under(&machine.prefix(), &setup);
+    let mut daemon = Daemon::start_under(&machine.prefix(), &with_refused(&echo));
     let status = daemon.until("two ports are granted", |status| {
         granted(&status.0["port_mapping"]) == [10443, 587]
     });
@@ -340,6 +334,13 @@ fn setup(echo: &StandIn) -> Setup {
         .with(listener_on(587, "media_in", "media"))
         .with(upstream("chat", echo.address(), "none"))
         .with(upstream("media", echo.address(), "none"))
+}
+
+/// With a port that neither of the stand-ins opens.
+fn with_refused(echo: &StandIn) -> Setup {
+    setup(echo)
+        .main("port_mapping", 1)
+        .with(listener_on(REFUSED, "refused", "media"))
 }
 
 /// What the fussy gateway opens.

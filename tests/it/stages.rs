@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module on the way of a connection may name, besides itself.
-const MAY_NAME: [(&str, &[&str]); 23] = [
+const MAY_NAME: [(&str, &[&str]); 24] = [
     ("address", &[]),
     (
         "admission",
@@ -18,15 +18,16 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     (
         "doctor",
         &[
-            "address", "aside", "config", "control", "share", "tls", "upstream",
+            "address", "aside", "config", "control", "routes", "share", "tls", "upstream",
         ],
     ),
     ("gate", &[]),
     ("listener", &["config", "socket"]),
     ("memory", &[]),
-    ("port_mapping", &["address"]),
+    ("port_mapping", &["address", "routes"]),
     ("proxy_header", &[]),
     ("relay", &["allowance", "deadline", "side", "stats"]),
+    ("routes", &[]),
     ("sandbox", &[]),
     (
         "session",

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod client;
 pub mod daemon;
+pub mod dnsmasq;
 pub mod duplex;
 pub mod exchange;
 pub mod faketime;

@@ -5,6 +5,8 @@ use std::fs;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use crate::routes;
+
 /// Bytes that an interface has received and sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Traffic {
@@ -67,36 +69,12 @@ impl Traffic {
 /// The traffic of the interfaces that lead to the Internet, by IPv4 and by IPv6, where one does.
 fn traffic() -> [Option<Traffic>; 2] {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let [ipv4, ipv6, interfaces] =
-        ["/proc/net/route", "/proc/net/ipv6_route", "/proc/net/dev"].map(read);
-    [ipv4_interface(&ipv4), ipv6_interface(&ipv6)]
-        .map(|interface| traffic_of(interface?, &interfaces))
-}
-
-/// The interface of the default route, the one that is taken where there are more.
-fn ipv4_interface(routes: &str) -> Option<&str> {
-    let defaults = routes.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [interface, "00000000", _, _, _, _, metric, "00000000", ..] = fields[..] else {
-            return None;
-        };
-        Some((metric.parse::<u32>().ok()?, interface))
-    });
-    defaults.min().map(|(_, interface)| interface)
-}
-
-/// The same of IPv6, where such a route may be for some of our addresses alone.
-fn ipv6_interface(routes: &str) -> Option<&str> {
-    let defaults = routes.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [_, "00", _, _, _, metric, _, _, _, interface] = fields[..] else {
-            return None;
-        };
-        Some((u32::from_str_radix(metric, 16).ok()?, interface))
-    });
-    // The kernel has one that leads nowhere.
-    let defaults = defaults.filter(|(_, interface)| *interface != "lo");
-    defaults.min().map(|(_, interface)| interface)
+    let [ipv4, ipv6, interfaces] = [routes::IPV4, routes::IPV6, "/proc/net/dev"].map(read);
+    [
+        routes::interface(routes::ipv4(&ipv4)),
+        routes::interface(routes::ipv6(&ipv6)),
+    ]
+    .map(|interface| traffic_of(interface?, &interfaces))
 }
 
 /// The counters of an interface, as `/proc/net/dev` has them.
@@ -137,16 +115,18 @@ pppoe-wan: 5000000000  7    0    0    0     0          0         0 333       1  
 
     #[test]
     fn the_line_is_where_the_default_route_leads() {
-        let interface = ipv4_interface(ROUTES);
+        let ipv4 = |table| routes::interface(routes::ipv4(table));
+        let ipv6 = |table| routes::interface(routes::ipv6(table));
+        let interface = ipv4(ROUTES);
         assert_eq!(interface, Some("pppoe-wan"));
-        assert_eq!(ipv6_interface(IPV6_ROUTES), interface);
+        assert_eq!(ipv6(IPV6_ROUTES), interface);
         let traffic = traffic_of(interface.unwrap(), INTERFACES);
         let expected = Traffic {
             received: 5_000_000_000,
             sent: 333,
         };
         assert_eq!(traffic, Some(expected));
-        assert_eq!((ipv4_interface(""), ipv6_interface("")), (None, None));
+        assert_eq!((ipv4(""), ipv6("")), (None, None));
         assert_eq!(traffic_of("wan", INTERFACES), None);
     }
 }
